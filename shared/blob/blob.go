@@ -1,0 +1,92 @@
+// Package blob is the contract of the store that keeps videos and the audio
+// made of them. Package blobtest holds its conformance suite.
+package blob
+
+import (
+	"context"
+	"io"
+	"iter"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+)
+
+// Bucket separates uploads from results.
+type Bucket string
+
+// The buckets, named as in the database of the original system.
+const (
+	Videos Bucket = "videos"
+	Audio  Bucket = "mp3s"
+)
+
+// Buckets lists every bucket.
+func Buckets() []Bucket { return []Bucket{Videos, Audio} }
+
+// Info describes a stored blob.
+type Info struct {
+	ID      string
+	Bytes   int64
+	Created time.Time // when it became visible; UTC
+}
+
+// Reader reads one blob; it seeks to any offset without reading what lies
+// between. Not safe for concurrent use. Close releases it.
+type Reader interface {
+	io.ReadSeekCloser
+	Info() Info
+}
+
+// Store keeps blobs: written once, never changed, read from any offset. Safe
+// for concurrent use. A fault of the storage (full disk, lost connection) is
+// fail.Unavailable; an id that NewID cannot have made is fail.NotFound.
+type Store interface {
+	// Put streams r into a new blob with the id. The blob becomes visible, and
+	// durable, only when Put returns without error; after an error, a failed
+	// read of r or a cancelled ctx nothing is left. Memory does not grow with
+	// the size. An id already in the bucket is fail.Exists. An error of r is
+	// wrapped and keeps its kind.
+	Put(ctx context.Context, bucket Bucket, id string, r io.Reader) (Info, error)
+
+	// Open opens a blob at offset 0; fail.NotFound where there is none. The
+	// ctx bounds opening and every later read.
+	Open(ctx context.Context, bucket Bucket, id string) (Reader, error)
+
+	// Delete removes a blob; one that is not there is no error.
+	Delete(ctx context.Context, bucket Bucket, id string) error
+
+	// List yields every visible blob of the bucket, in no set order. Blobs
+	// that appear or vanish meanwhile may or may not be seen. It ends with the
+	// first error.
+	List(ctx context.Context, bucket Bucket) iter.Seq2[Info, error]
+
+	// Sweep removes what Puts that can no longer finish left behind: their
+	// process is gone. It never touches a Put that is under way.
+	Sweep(ctx context.Context) error
+
+	// Ready reports whether the store can be used now.
+	Ready(ctx context.Context) error
+}
+
+// Local is implemented by a Reader whose blob is a file of this machine, so
+// that a program can read it without a copy.
+type Local interface {
+	// File returns the open file. It must only be read; it stays readable
+	// until the Reader is closed, even if the blob is deleted meanwhile.
+	File() *os.File
+}
+
+// NewID makes an id for a blob: a random UUID, so that it cannot be guessed.
+func NewID() string { return uuid.NewString() }
+
+// CheckID returns fail.NotFound for an id that NewID cannot have made: such
+// an id never reaches a path or a query.
+func CheckID(id string) error {
+	if u, err := uuid.Parse(id); err != nil || u.String() != id {
+		return fail.New(fail.NotFound, "There is no such file.")
+	}
+	return nil
+}
