@@ -1,0 +1,194 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/job"
+)
+
+// How long a job may rest in a state before reconcile looks after it.
+const (
+	publishWithin = time.Minute      // received, and its event not yet published
+	restWithin    = 15 * time.Minute // queued, or ended and its owner not yet told
+	leaseGrace    = 15 * time.Second // after a lease has run out
+)
+
+const jobColumns = `id, owner, name, state, progress, error, source, bytes, run, attempts, trace, created_at, updated_at, ended_at`
+
+// CreateJob stores a new job in state received, now. ID, Owner, Name, Source,
+// Bytes and Trace are the caller's; the stored job is returned.
+func (l *Ledger) CreateJob(ctx context.Context, j job.Job) (job.Job, error) {
+	now := l.now()
+	j.State, j.Progress, j.Error, j.Run, j.Attempts, j.Results = job.Received, 0, "", 0, 0, nil
+	j.CreatedAt, j.UpdatedAt, j.EndedAt = at(now), at(now), time.Time{}
+	_, err := l.db.ExecContext(ctx, `INSERT INTO jobs (`+jobColumns+`, holder, lease_until, due_at)
+		VALUES (?, ?, ?, ?, 0, '', ?, ?, 0, 0, ?, ?, ?, 0, '', 0, ?)`,
+		j.ID, j.Owner, j.Name, j.State, j.Source, j.Bytes, j.Trace, now, now, now+publishWithin.Milliseconds())
+	return j, fail.Wrap(fail.Unavailable, err, "create job %s", j.ID)
+}
+
+// Queued notes that the broker has taken the job's event. A job that is
+// already further on, or gone, is left alone.
+func (l *Ledger) Queued(ctx context.Context, id string) error {
+	now := l.now()
+	_, err := l.db.ExecContext(ctx, `UPDATE jobs SET state = ?, updated_at = ?, due_at = ? WHERE id = ? AND state = ?`,
+		job.Queued, now, now+restWithin.Milliseconds(), id, job.Received)
+	return fail.Wrap(fail.Unavailable, err, "note job %s as queued", id)
+}
+
+// Job reads one job with its results; fail.NotFound where there is none.
+func (l *Ledger) Job(ctx context.Context, id string) (job.Job, error) {
+	return readJob(ctx, l.db, id)
+}
+
+func readJob(ctx context.Context, x execer, id string) (job.Job, error) {
+	jobs, err := readJobs(ctx, x, `WHERE id = ?`, id)
+	if err != nil {
+		return job.Job{}, kind(err, "read job "+id)
+	}
+	if len(jobs) == 0 {
+		return job.Job{}, fail.New(fail.NotFound, "There is no such job.")
+	}
+	return jobs[0], nil
+}
+
+// Jobs returns the owner's jobs, newest first, at most limit of them; before,
+// unless empty, is the id of the last job of the page before.
+func (l *Ledger) Jobs(ctx context.Context, owner, before string, limit int) ([]job.Job, error) {
+	where, args := `WHERE owner = ?`, []any{owner}
+	if before != "" {
+		where, args = where+` AND id < ?`, append(args, before)
+	}
+	jobs, err := readJobs(ctx, l.db, where+` ORDER BY id DESC LIMIT ?`, append(args, limit)...)
+	return jobs, kind(err, "list jobs")
+}
+
+// Result finds a result by its blob id, and its job; fail.NotFound where no
+// job has it.
+func (l *Ledger) Result(ctx context.Context, fid string) (job.Job, job.Result, error) {
+	var id string
+	err := l.db.QueryRowContext(ctx, `SELECT job_id FROM results WHERE fid = ?`, fid).Scan(&id)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return job.Job{}, job.Result{}, fail.Wrap(fail.Unavailable, err, "find result %s", fid)
+	}
+	if err == nil {
+		j, err := l.Job(ctx, id)
+		if err != nil {
+			return job.Job{}, job.Result{}, err
+		}
+		for _, r := range j.Results {
+			if r.FID == fid {
+				return j, r, nil
+			}
+		}
+	}
+	return job.Job{}, job.Result{}, fail.New(fail.NotFound, "There is no such file.")
+}
+
+// DeleteJob removes a job with all that belongs to it and returns it as it
+// was: its blobs are the caller's to delete. fail.NotFound where there is none.
+func (l *Ledger) DeleteJob(ctx context.Context, id string) (job.Job, error) {
+	var j job.Job
+	err := l.tx(ctx, "delete job "+id, func(tx *sql.Tx) (err error) {
+		if j, err = readJob(ctx, tx, id); err != nil {
+			return err
+		}
+		for _, q := range []string{
+			`DELETE FROM jobs WHERE id = ?`, `DELETE FROM results WHERE job_id = ?`, `DELETE FROM notices WHERE job_id = ?`,
+		} {
+			if _, err := tx.ExecContext(ctx, q, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return j, err
+}
+
+// Retry begins a new run of a failed job: it is received again. fail.Exists
+// unless the job has failed, fail.NotFound where there is none.
+func (l *Ledger) Retry(ctx context.Context, id string) (job.Job, error) {
+	now := l.now()
+	var j job.Job
+	err := l.tx(ctx, "retry job "+id, func(tx *sql.Tx) error {
+		n, err := changed(ctx, tx, `UPDATE jobs SET state = ?, progress = 0, error = '', run = run + 1, attempts = 0,
+			holder = '', lease_until = 0, ended_at = 0, updated_at = ?, due_at = ? WHERE id = ? AND state = ?`,
+			job.Received, now, now+publishWithin.Milliseconds(), id, job.Failed)
+		if err != nil {
+			return err
+		}
+		if j, err = readJob(ctx, tx, id); err != nil {
+			return err
+		}
+		if n == 0 {
+			return fail.New(fail.Exists, "Only a failed job can be retried; this one is %s.", j.State)
+		}
+		return nil
+	})
+	return j, err
+}
+
+// readJobs reads the jobs that tail selects, each with its results.
+func readJobs(ctx context.Context, x execer, tail string, args ...any) (jobs []job.Job, err error) {
+	rows, err := x.QueryContext(ctx, `SELECT `+jobColumns+` FROM jobs `+tail, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	index := map[string]int{}
+	for rows.Next() {
+		var (
+			j                       job.Job
+			created, updated, ended int64
+		)
+		if err := rows.Scan(&j.ID, &j.Owner, &j.Name, &j.State, &j.Progress, &j.Error, &j.Source, &j.Bytes,
+			&j.Run, &j.Attempts, &j.Trace, &created, &updated, &ended); err != nil {
+			return nil, err
+		}
+		j.CreatedAt, j.UpdatedAt, j.EndedAt = at(created), at(updated), at(ended)
+		index[j.ID] = len(jobs)
+		jobs = append(jobs, j)
+	}
+	if err := rows.Err(); err != nil || len(jobs) == 0 {
+		return jobs, err
+	}
+	return jobs, readResults(ctx, x, jobs, index)
+}
+
+func readResults(ctx context.Context, x execer, jobs []job.Job, index map[string]int) (err error) {
+	ids := make([]any, 0, len(jobs))
+	for _, j := range jobs {
+		if j.State == job.Done {
+			ids = append(ids, j.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := x.QueryContext(ctx, `SELECT job_id, fid, name, format, bytes, duration_ms FROM results
+		WHERE job_id IN (`+marks(len(ids))+`) ORDER BY job_id, position`, ids...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var (
+			id string
+			r  job.Result
+			ms int64
+		)
+		if err := rows.Scan(&id, &r.FID, &r.Name, &r.Format, &r.Bytes, &ms); err != nil {
+			return err
+		}
+		r.Duration = time.Duration(ms) * time.Millisecond
+		jobs[index[id]].Results = append(jobs[index[id]].Results, r)
+	}
+	return rows.Err()
+}
+
+func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?, ", n), ", ") }

@@ -1,0 +1,103 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/job"
+)
+
+// Due returns at most limit jobs that have rested too long in their state, the
+// longest first: received but not published, queued and not claimed,
+// converting with a lease that has run out, ended with their owner not told.
+func (l *Ledger) Due(ctx context.Context, limit int) ([]job.Job, error) {
+	jobs, err := readJobs(ctx, l.db, `WHERE due_at > 0 AND due_at <= ? ORDER BY due_at LIMIT ?`, l.now(), limit)
+	return jobs, kind(err, "list jobs that are due")
+}
+
+// Postpone notes that something was done for a due job, so that it comes up
+// again only if that has no effect. A converting job whose lease has run out
+// is queued again.
+func (l *Ledger) Postpone(ctx context.Context, id string) error {
+	now := l.now()
+	_, err := l.db.ExecContext(ctx, `UPDATE jobs SET due_at = ? WHERE id = ? AND due_at > 0 AND due_at <= ?`,
+		now+restWithin.Milliseconds(), id, now)
+	if err == nil {
+		_, err = l.db.ExecContext(ctx, `UPDATE jobs SET state = ?, holder = '', lease_until = 0, progress = 0, updated_at = ?
+			WHERE id = ? AND (state = ? OR (state = ? AND lease_until <= ?))`,
+			job.Queued, now, id, job.Received, job.Converting, now)
+	}
+	return fail.Wrap(fail.Unavailable, err, "postpone job %s", id)
+}
+
+// CloseJob ends the watch over a job that has ended, told or not.
+func (l *Ledger) CloseJob(ctx context.Context, id string) error {
+	_, err := l.db.ExecContext(ctx, `UPDATE jobs SET due_at = 0 WHERE id = ? AND state IN (?, ?)`, id, job.Done, job.Failed)
+	return fail.Wrap(fail.Unavailable, err, "close job %s", id)
+}
+
+// Recover frees every lease and makes every unfinished job due at once. It
+// is for a process that has the database to itself, when it starts: whoever
+// held a lease is gone.
+func (l *Ledger) Recover(ctx context.Context) error {
+	if _, err := l.db.ExecContext(ctx, `UPDATE notices SET holder = '', lease_until = 0 WHERE lease_until > 0`); err != nil {
+		return fail.Wrap(fail.Unavailable, err, "free notices")
+	}
+	_, err := l.db.ExecContext(ctx, `UPDATE jobs SET holder = '', lease_until = 0, due_at = ? WHERE due_at > 0`, l.now())
+	return fail.Wrap(fail.Unavailable, err, "free leases")
+}
+
+// Expired returns the ids of at most limit jobs that were made before the
+// time, the oldest first.
+func (l *Ledger) Expired(ctx context.Context, before time.Time, limit int) ([]string, error) {
+	return l.strings(ctx, `SELECT id FROM jobs WHERE created_at < ? ORDER BY created_at LIMIT ?`, before.UnixMilli(), limit)
+}
+
+// Unreferenced returns those of the blob ids that no job refers to, neither
+// as its video nor as a result.
+func (l *Ledger) Unreferenced(ctx context.Context, fids []string) ([]string, error) {
+	if len(fids) == 0 {
+		return nil, nil
+	}
+	args := make([]any, 0, 2*len(fids))
+	for range 2 {
+		for _, fid := range fids {
+			args = append(args, fid)
+		}
+	}
+	known, err := l.strings(ctx, `SELECT source FROM jobs WHERE source IN (`+marks(len(fids))+`)
+		UNION SELECT fid FROM results WHERE fid IN (`+marks(len(fids))+`)`, args...)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	for _, fid := range known {
+		seen[fid] = true
+	}
+	var orphans []string
+	for _, fid := range fids {
+		if !seen[fid] {
+			orphans = append(orphans, fid)
+		}
+	}
+	return orphans, nil
+}
+
+func (l *Ledger) strings(ctx context.Context, query string, args ...any) (all []string, err error) {
+	defer func() { err = kind(err, "sweep ledger") }()
+	rows, err := l.db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, rows.Err()
+}

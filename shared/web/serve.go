@@ -1,0 +1,133 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"knative.dev/pkg/network/handlers"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+)
+
+// Server says how a function is served.
+type Server struct {
+	Handler http.Handler
+
+	// Ready reports whether requests can be served now; nil means always.
+	// GET /readyz and the probes of Kubernetes and Knative ask it.
+	Ready func(context.Context) error
+
+	// Drain is how long requests that are under way may still take once
+	// serving is to end; after that their connections are closed.
+	Drain time.Duration
+}
+
+// readyWithin bounds one readiness check.
+const readyWithin = 3 * time.Second
+
+// Serve answers requests from the listener until ctx is done, then drains: it
+// takes no new connection, tells long answers to end (see Draining), waits
+// for the others, and returns nil. It returns an error if serving ends by
+// itself. It closes the listener.
+func (s Server) Serve(ctx context.Context, l net.Listener) error {
+	drainer := &handlers.Drainer{Inner: s.health(), HealthCheck: s.readyz, QuietPeriod: time.Millisecond}
+	draining, startDraining := context.WithCancel(context.Background())
+	requests, endRequests := context.WithCancel(context.WithValue(context.Background(), drainKey{}, draining.Done()))
+	defer endRequests()
+	srv := &http.Server{
+		Handler:           drainer,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		BaseContext:       func(net.Listener) context.Context { return requests },
+		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(l) }()
+	select {
+	case err := <-ended:
+		startDraining()
+		return fail.Wrap(fail.Internal, err, "serve on %s", l.Addr())
+	case <-ctx.Done():
+	}
+	drainer.Drain()
+	startDraining()
+	// The context that ended this one is no bound on what comes after it.
+	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Drain)
+	defer cancel()
+	err := srv.Shutdown(bound)
+	if err != nil {
+		slog.Warn("requests cut off", "after", s.Drain)
+		endRequests()
+		err = srv.Close()
+	}
+	<-ended
+	if errors.Is(err, net.ErrClosed) {
+		err = nil
+	}
+	return fail.Wrap(fail.Internal, err, "stop serving on %s", l.Addr())
+}
+
+// health answers GET /healthz and /readyz, and leaves the rest to the handler.
+func (s Server) health() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/healthz" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+			ok(w)
+		case r.URL.Path == "/readyz" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+			s.readyz(w, r)
+		default:
+			s.Handler.ServeHTTP(w, r)
+		}
+	})
+}
+
+func (s Server) readyz(w http.ResponseWriter, r *http.Request) {
+	if s.Ready != nil {
+		ctx, cancel := context.WithTimeout(r.Context(), readyWithin)
+		defer cancel()
+		if err := s.Ready(ctx); err != nil {
+			Error(w, r, fail.Wrap(fail.Unavailable, err, "check readiness"))
+			return
+		}
+	}
+	ok(w)
+}
+
+func ok(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = io.WriteString(w, "ok\n")
+}
+
+type drainKey struct{}
+
+// Draining returns a channel that is closed when the server of this request
+// begins to drain: an answer that could go on for ever ends then. It is nil,
+// and so never closed, outside of Serve.
+func Draining(ctx context.Context) <-chan struct{} {
+	c, _ := ctx.Value(drainKey{}).(<-chan struct{})
+	return c
+}
+
+// Idle bounds how long a read of the request's body waits for the next bytes:
+// a client that sends nothing for that long is cut off, one that is only slow
+// is not.
+func Idle(w http.ResponseWriter, r *http.Request, wait time.Duration) io.Reader {
+	return &idleReader{body: r.Body, control: http.NewResponseController(w), wait: wait}
+}
+
+type idleReader struct {
+	body    io.Reader
+	control *http.ResponseController
+	wait    time.Duration
+}
+
+func (r *idleReader) Read(p []byte) (int, error) {
+	_ = r.control.SetReadDeadline(time.Now().Add(r.wait))
+	return r.body.Read(p)
+}
