@@ -1,0 +1,140 @@
+// Package config reads every environment variable of the system, in one
+// place. Each has a default that works on one machine with no server. Load
+// reports all bad values at once, each with its name, what was wanted and
+// what was found.
+package config
+
+import (
+	"net"
+	"net/url"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+)
+
+// Config is the whole configuration. Sizes are in bytes, rates in bits per
+// second.
+type Config struct {
+	Host string // HOST: address to listen on
+	Port int    // PORT: 0 lets the system choose
+
+	DataDir   string // DATA_DIR: where everything embedded is kept; absolute
+	WorkDir   string // WORK_DIR: temporary files of conversions; absolute
+	LedgerURL string // LEDGER_URL: users and jobs, sqlite:PATH
+	BlobsURL  string // BLOBS_URL: videos and results, file:FOLDER
+	QueueURL  string // QUEUE_URL: the embedded broker's queue, queue:PATH
+	MailURL   string // MAIL_URL: maildir:FOLDER, smtp://…, smtps://…
+	MailFrom  string // MAIL_FROM: the sender of mails
+	PublicURL string // PUBLIC_URL: where people reach the gateway; for links in mails
+	Sink      string // K_SINK: where a single function sends its events
+
+	Function      string // FUNCTION: the one function that the root function serves; empty for all
+	AdminEmail    string // ADMIN_EMAIL: the account that the first start makes
+	AdminPassword string // ADMIN_PASSWORD: its password; empty lets the first start choose one
+
+	SigningKey   string        // TOKEN_SIGNING_KEY: file with login's private key
+	PublicKeys   string        // TOKEN_PUBLIC_KEYS: file with the key set that verifies tokens; empty derives it from SigningKey
+	LinkKey      string        // LINK_KEY: file with the secret that signs download links
+	Issuer       string        // TOKEN_ISSUER
+	Audience     string        // TOKEN_AUDIENCE
+	TokenTTL     time.Duration // TOKEN_TTL
+	Registration bool          // REGISTRATION: open or closed
+	ProxyHops    int           // PROXY_HOPS: how many proxies in front are trusted to name the client
+
+	MaxUpload      int64         // MAX_UPLOAD: largest video
+	Bitrate        int           // BITRATE: of the MP3
+	ConvertTimeout time.Duration // CONVERT_TIMEOUT: longest conversion
+	Conversions    int           // CONVERSIONS: how many at once on one machine
+	FFmpeg         string        // FFMPEG: program; empty finds it in PATH
+	FFprobe        string        // FFPROBE: program; empty finds it in PATH
+
+	Retention    time.Duration // RETENTION: age at which jobs and their blobs are deleted; 0 keeps them
+	OrphanAge    time.Duration // ORPHAN_AGE: age at which a blob that no job refers to is deleted
+	SweepEvery   time.Duration // SWEEP_EVERY: how often reconcile runs on one machine
+	DrainTimeout time.Duration // DRAIN_TIMEOUT: how long requests under way may still take at the end
+
+	LogLevel  string // LOG_LEVEL: debug, info, warn or error
+	LogFormat string // LOG_FORMAT: text or json
+
+	LoginURL, UploadURL, DownloadURL, JobsURL string // *_URL: the functions behind a gateway of its own
+}
+
+// MaxConvertTimeout is the longest CONVERT_TIMEOUT: a revision of Knative may
+// not take longer for one request.
+const MaxConvertTimeout = 10 * time.Minute
+
+// Load reads the environment through getenv (os.Getenv). The error names
+// every variable with a bad value.
+func Load(getenv func(string) string) (Config, error) {
+	r := reader{getenv: getenv}
+	c := Config{
+		Host:    r.text("HOST", "127.0.0.1"),
+		Port:    int(r.number("PORT", 8080, 0, 65535)),
+		DataDir: r.path("DATA_DIR", "data"),
+
+		Function:      r.text("FUNCTION", ""),
+		AdminEmail:    r.text("ADMIN_EMAIL", "admin@localhost"),
+		AdminPassword: r.text("ADMIN_PASSWORD", ""),
+		Sink:          r.address("K_SINK", "", "http", "https"),
+
+		Issuer:       r.text("TOKEN_ISSUER", "audio-alchemist"),
+		Audience:     r.text("TOKEN_AUDIENCE", "audio-alchemist"),
+		TokenTTL:     r.duration("TOKEN_TTL", 24*time.Hour, time.Minute, 30*24*time.Hour),
+		Registration: r.choice("REGISTRATION", "closed", "open", "closed") == "open",
+		ProxyHops:    int(r.number("PROXY_HOPS", 0, 0, 16)),
+
+		MaxUpload:      r.size("MAX_UPLOAD", 2<<30),
+		Bitrate:        int(r.number("BITRATE", 192_000, 32_000, 320_000)),
+		ConvertTimeout: r.duration("CONVERT_TIMEOUT", MaxConvertTimeout, time.Second, MaxConvertTimeout),
+		Conversions:    int(r.number("CONVERSIONS", int64(max(1, runtime.NumCPU()/2)), 1, 256)),
+		FFmpeg:         r.text("FFMPEG", ""),
+		FFprobe:        r.text("FFPROBE", ""),
+
+		Retention:    r.duration("RETENTION", 30*24*time.Hour, 0, 100*365*24*time.Hour),
+		OrphanAge:    r.duration("ORPHAN_AGE", time.Hour, 0, 30*24*time.Hour),
+		SweepEvery:   r.duration("SWEEP_EVERY", time.Minute, 100*time.Millisecond, time.Hour),
+		DrainTimeout: r.duration("DRAIN_TIMEOUT", 30*time.Second, 0, MaxConvertTimeout),
+
+		LogLevel:  r.choice("LOG_LEVEL", "info", "debug", "info", "warn", "error"),
+		LogFormat: r.choice("LOG_FORMAT", "text", "text", "json"),
+
+		LoginURL:    r.address("LOGIN_URL", "", "http", "https"),
+		UploadURL:   r.address("UPLOAD_URL", "", "http", "https"),
+		DownloadURL: r.address("DOWNLOAD_URL", "", "http", "https"),
+		JobsURL:     r.address("JOBS_URL", "", "http", "https"),
+	}
+	in := func(name string) string { return filepath.Join(c.DataDir, name) }
+	c.WorkDir = r.path("WORK_DIR", in("work"))
+	c.LedgerURL = r.address("LEDGER_URL", "sqlite:"+in("ledger.db"), "sqlite")
+	c.BlobsURL = r.address("BLOBS_URL", "file:"+in("blobs"), "file")
+	c.QueueURL = r.address("QUEUE_URL", "queue:"+in("queue.db"), "queue")
+	c.MailURL = r.address("MAIL_URL", "maildir:"+in("mail"), "maildir", "smtp", "smtps")
+	c.SigningKey = r.path("TOKEN_SIGNING_KEY", in("keys/login.pem"))
+	c.PublicKeys = r.path("TOKEN_PUBLIC_KEYS", "")
+	c.LinkKey = r.path("LINK_KEY", in("keys/links.key"))
+	c.PublicURL = r.address("PUBLIC_URL", c.ownURL(), "http", "https")
+	c.MailFrom = r.text("MAIL_FROM", "Audio-Alchemist <noreply@"+host(c.PublicURL)+">")
+	return c, r.err()
+}
+
+// Address is where to listen, for net.Listen.
+func (c Config) Address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
+
+// ownURL is the address of the gateway as seen from this machine.
+func (c Config) ownURL() string {
+	h := c.Host
+	if ip := net.ParseIP(h); h == "" || ip != nil && ip.IsUnspecified() {
+		h = "localhost"
+	}
+	return "http://" + net.JoinHostPort(h, strconv.Itoa(c.Port))
+}
+
+// host is the host of a URL, in a form that an email address can have.
+func host(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Hostname() == "" || net.ParseIP(u.Hostname()) != nil {
+		return "localhost"
+	}
+	return u.Hostname()
+}

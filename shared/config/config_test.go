@@ -1,0 +1,89 @@
+package config
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func load(t *testing.T, env map[string]string) (Config, error) {
+	t.Helper()
+	return Load(func(name string) string { return env[name] })
+}
+
+func TestDefaultsWorkWithNoServer(t *testing.T) {
+	c, err := load(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := filepath.Abs("data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, pair := range map[string][2]string{
+		"address": {c.Address(), "127.0.0.1:8080"},
+		"data":    {c.DataDir, data},
+		"ledger":  {c.LedgerURL, "sqlite:" + data + "/ledger.db"},
+		"blobs":   {c.BlobsURL, "file:" + data + "/blobs"},
+		"mail":    {c.MailURL, "maildir:" + data + "/mail"},
+		"public":  {c.PublicURL, "http://127.0.0.1:8080"},
+		"from":    {c.MailFrom, "Audio-Alchemist <noreply@localhost>"},
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s: %q, want %q", name, pair[0], pair[1])
+		}
+	}
+	if c.MaxUpload != 2<<30 || c.Bitrate != 192_000 || c.Registration || c.ConvertTimeout != 10*time.Minute {
+		t.Errorf("defaults: %+v", c)
+	}
+}
+
+func TestValuesAreRead(t *testing.T) {
+	c, err := load(t, map[string]string{
+		"HOST": "0.0.0.0", "PORT": "9000", "DATA_DIR": "/srv/aa", "MAX_UPLOAD": "100MiB", "REGISTRATION": "open",
+		"CONVERT_TIMEOUT": "90s", "RETENTION": "0s", "MAIL_URL": "smtp://mail.example:25", "LOG_FORMAT": "json",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Address() != "0.0.0.0:9000" || c.MaxUpload != 100<<20 || !c.Registration || c.ConvertTimeout != 90*time.Second ||
+		c.Retention != 0 || c.LedgerURL != "sqlite:/srv/aa/ledger.db" || c.MailURL != "smtp://mail.example:25" || c.LogFormat != "json" {
+		t.Errorf("read %+v", c)
+	}
+	if c.PublicURL != "http://localhost:9000" {
+		t.Errorf("PublicURL = %s", c.PublicURL)
+	}
+}
+
+func TestAllBadValuesAreReportedAtOnce(t *testing.T) {
+	bad := map[string]string{
+		"PORT": "http", "MAX_UPLOAD": "many", "REGISTRATION": "maybe", "CONVERT_TIMEOUT": "11m", "BITRATE": "1",
+		"LEDGER_URL": "postgres://root:hunter2@db", "PUBLIC_URL": "http:", "LOG_LEVEL": "loud", "RETENTION": "-1s", "K_SINK": "ftp://x",
+	}
+	_, err := load(t, bad)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for name := range bad {
+		if !strings.Contains(err.Error(), name+": want ") {
+			t.Errorf("%s is not reported in:\n%v", name, err)
+		}
+	}
+	if strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("a password is repeated in:\n%v", err)
+	}
+}
+
+func TestSizes(t *testing.T) {
+	for in, want := range map[string]int64{"1": 1, "512KiB": 512 << 10, "2 GiB": 2 << 30, "1TiB": 1 << 40} {
+		if c, err := load(t, map[string]string{"MAX_UPLOAD": in}); err != nil || c.MaxUpload != want {
+			t.Errorf("%q: %d, %v; want %d", in, c.MaxUpload, err, want)
+		}
+	}
+	for _, in := range []string{"0", "-1", "1.5GiB", "GiB", "9999999999TiB", "1GB"} {
+		if _, err := load(t, map[string]string{"MAX_UPLOAD": in}); err == nil {
+			t.Errorf("%q is taken", in)
+		}
+	}
+}

@@ -1,0 +1,131 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// reader reads variables one by one and collects what is wrong with them.
+// A bad value yields the default, so that reading can go on.
+type reader struct {
+	getenv func(string) string
+	errs   []error
+}
+
+func (r *reader) err() error { return errors.Join(r.errs...) }
+
+func (r *reader) bad(name, want, found string) {
+	r.errs = append(r.errs, fmt.Errorf("%s: want %s, found %q", name, want, found))
+}
+
+func (r *reader) text(name, def string) string {
+	if v := strings.TrimSpace(r.getenv(name)); v != "" {
+		return v
+	}
+	return def
+}
+
+// path makes a path absolute, so that it stays right whatever the working
+// folder; an empty one stays empty.
+func (r *reader) path(name, def string) string {
+	v := r.text(name, def)
+	if v == "" {
+		return ""
+	}
+	abs, err := filepath.Abs(v)
+	if err != nil {
+		r.bad(name, "a path", v)
+		return v
+	}
+	return abs
+}
+
+func (r *reader) number(name string, def, least, most int64) int64 {
+	v := r.text(name, "")
+	if v == "" {
+		return def
+	}
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || n < least || n > most {
+		r.bad(name, fmt.Sprintf("a number from %d to %d", least, most), v)
+		return def
+	}
+	return n
+}
+
+func (r *reader) duration(name string, def, least, most time.Duration) time.Duration {
+	v := r.text(name, "")
+	if v == "" {
+		return def
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil || d < least || d > most {
+		r.bad(name, fmt.Sprintf("a duration from %s to %s, such as 90s or 10m", least, most), v)
+		return def
+	}
+	return d
+}
+
+func (r *reader) choice(name, def string, of ...string) string {
+	v := r.text(name, def)
+	if !slices.Contains(of, v) {
+		r.bad(name, "one of "+strings.Join(of, ", "), v)
+		return def
+	}
+	return v
+}
+
+var units = []struct {
+	suffix string
+	bytes  int64
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}, {"", 1}}
+
+// size reads a number of bytes: 1048576, 512KiB, 100MiB, 2GiB.
+func (r *reader) size(name string, def int64) int64 {
+	v := r.text(name, "")
+	if v == "" {
+		return def
+	}
+	for _, u := range units {
+		digits, ok := strings.CutSuffix(v, u.suffix)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
+		if err == nil && n > 0 && n <= (1<<62)/u.bytes {
+			return n * u.bytes
+		}
+		break
+	}
+	r.bad(name, "a size above 0, such as 1048576, 100MiB or 2GiB", v)
+	return def
+}
+
+// address reads a URL with one of the schemes. What follows the scheme is
+// read by whoever opens it. A bad value is not repeated in the error beyond
+// its scheme: it may hold a password.
+func (r *reader) address(name, def string, schemes ...string) string {
+	v := r.text(name, def)
+	if v == "" {
+		return ""
+	}
+	scheme, rest, ok := strings.Cut(v, ":")
+	if !ok || rest == "" || !slices.Contains(schemes, scheme) {
+		r.bad(name, "a URL that begins with "+strings.Join(schemes, ": or ")+":", scheme)
+		return def
+	}
+	if strings.HasPrefix(scheme, "http") {
+		if u, err := url.Parse(v); err != nil || u.Host == "" {
+			r.bad(name, "a URL with a host", scheme+":…")
+			return def
+		}
+		v = strings.TrimSuffix(v, "/")
+	}
+	return v
+}
