@@ -1,0 +1,150 @@
+package token
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+)
+
+// secretBytes is the size of a secret for links.
+const secretBytes = 32
+
+// ReadKey reads an Ed25519 private key from a PKCS#8 PEM file. fail.NotFound
+// if there is none; fail.Invalid, with a text for the operator, for a file that
+// is something else or that others than its owner can read.
+func ReadKey(path string) (ed25519.PrivateKey, error) {
+	data, err := readPrivate(path)
+	if err != nil {
+		return nil, err
+	}
+	block, rest := pem.Decode(data)
+	if block == nil || block.Type != "PRIVATE KEY" || len(rest) != 0 {
+		return nil, fail.New(fail.Invalid, "%s is not one PKCS#8 private key in PEM", path)
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fail.Wrap(fail.Invalid, err, "read key %s", path)
+	}
+	private, ok := key.(ed25519.PrivateKey)
+	if !ok {
+		return nil, fail.New(fail.Invalid, "%s holds a %T, not an Ed25519 key", path, key)
+	}
+	return private, nil
+}
+
+// LoadOrCreateKey is ReadKey, but makes and keeps a new key where there is no
+// file yet: PKCS#8 PEM, mode 0600, whole or not there at all. Of several
+// processes that start at once all get the same key. A missing folder is made,
+// mode 0700. What the disk refuses is fail.Unavailable.
+func LoadOrCreateKey(path string) (ed25519.PrivateKey, error) {
+	err := createPrivate(path, func() ([]byte, error) {
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			return nil, err
+		}
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			return nil, err
+		}
+		return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ReadKey(path)
+}
+
+// LoadOrCreateSecret reads the 32 random bytes of a file, or makes them where
+// there is no file yet, under the rules of LoadOrCreateKey. They are the key
+// of Links.
+func LoadOrCreateSecret(path string) ([]byte, error) {
+	err := createPrivate(path, func() ([]byte, error) {
+		secret := make([]byte, secretBytes)
+		_, err := rand.Read(secret)
+		return secret, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	secret, err := readPrivate(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(secret) != secretBytes {
+		return nil, fail.New(fail.Invalid, "%s is not a secret of %d bytes but has %d", path, secretBytes, len(secret))
+	}
+	return secret, nil
+}
+
+// readPrivate reads a small file that only its owner may read.
+func readPrivate(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fail.New(fail.NotFound, "there is no file %s", path)
+	}
+	if err != nil {
+		return nil, fail.Wrap(fail.Unavailable, err, "read private file")
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fail.Wrap(fail.Unavailable, err, "read private file")
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fail.New(fail.Invalid, "%s is not a file", path)
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return nil, fail.New(fail.Invalid, "%s can be used by others (mode %04o); replace it, or run: chmod 600 %[1]s", path, mode)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, 64<<10))
+	if err != nil {
+		return nil, fail.Wrap(fail.Unavailable, err, "read private file %s", path)
+	}
+	return data, nil
+}
+
+// createPrivate writes a file that only its owner may read, unless one is
+// there. It is written aside and linked into place, so that it is never seen
+// in part and never replaces one that another process was quicker to make.
+func createPrivate(path string, make func() ([]byte, error)) error {
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	data, err := make()
+	if err != nil {
+		return fail.Wrap(fail.Internal, err, "make %s", path)
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fail.Wrap(fail.Unavailable, err, "make folder for %s", path)
+	}
+	temp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // O_EXCL, mode 0600
+	if err != nil {
+		return fail.Wrap(fail.Unavailable, err, "make %s", path)
+	}
+	defer os.Remove(temp.Name())
+	_, err = temp.Write(data)
+	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
+		return fail.Wrap(fail.Unavailable, err, "write %s", path)
+	}
+	if err := os.Link(temp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fail.Wrap(fail.Unavailable, err, "make %s", path)
+	}
+	return fail.Wrap(fail.Unavailable, syncDir(dir), "make %s durable", path)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
