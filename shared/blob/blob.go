@@ -4,6 +4,7 @@ package blob
 
 import (
 	"context"
+	"errors"
 	"io"
 	"iter"
 	"os"
@@ -77,6 +78,16 @@ type Local interface {
 	// File returns the open file. It must only be read; it stays readable
 	// until the Reader is closed, even if the blob is deleted meanwhile.
 	File() *os.File
+}
+
+// DeleteAll deletes a video and the results made of it. It goes on after an
+// error and returns all of them.
+func DeleteAll(ctx context.Context, s Store, video string, results []string) error {
+	errs := []error{s.Delete(ctx, Videos, video)}
+	for _, fid := range results {
+		errs = append(errs, s.Delete(ctx, Audio, fid))
+	}
+	return errors.Join(errs...)
 }
 
 // NewID makes an id for a blob: a random UUID, so that it cannot be guessed.

@@ -87,7 +87,7 @@ func Load(getenv func(string) string) (Config, error) {
 		MaxUpload:      r.size("MAX_UPLOAD", 2<<30),
 		Bitrate:        int(r.number("BITRATE", 192_000, 32_000, 320_000)),
 		ConvertTimeout: r.duration("CONVERT_TIMEOUT", MaxConvertTimeout, time.Second, MaxConvertTimeout),
-		Conversions:    int(r.number("CONVERSIONS", int64(max(1, runtime.NumCPU()/2)), 1, 256)),
+		Conversions:    int(r.number("CONVERSIONS", int64(runtime.NumCPU()), 1, 256)),
 		FFmpeg:         r.text("FFMPEG", ""),
 		FFprobe:        r.text("FFPROBE", ""),
 

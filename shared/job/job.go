@@ -60,6 +60,15 @@ type Result struct {
 	Duration time.Duration
 }
 
+// FIDs returns the blob ids of the results, in order.
+func (j Job) FIDs() []string {
+	fids := make([]string, 0, len(j.Results))
+	for _, r := range j.Results {
+		fids = append(fids, r.FID)
+	}
+	return fids
+}
+
 // NewID makes an id for a job: a UUID version 7, so that ids sort by time.
 func NewID() string { return uuid.Must(uuid.NewV7()).String() }
 

@@ -43,7 +43,15 @@ func NewLinks(key []byte, now func() time.Time) *Links {
 func (l *Links) Path(fid string, valid time.Duration) string {
 	expires := strconv.FormatInt(l.now().Add(valid).Unix(), 10)
 	return LinkPath + "?fid=" + url.QueryEscape(fid) + "&expires=" + expires +
-		"&signature=" + base64.RawURLEncoding.EncodeToString(l.sign(fid, expires))
+		"&signature=" + l.sign(fid, expires)
+}
+
+// Result returns the link to a result that the API shows beside its job: it
+// works for at least 24 hours, and stays the same for up to an hour, so that
+// whoever shows a job again and again keeps one address.
+func (l *Links) Result(fid string) string {
+	now := l.now()
+	return l.Path(fid, now.Truncate(time.Hour).Add(25*time.Hour).Sub(now))
 }
 
 // Verify returns the fid that the query of a link names. fail.Unauthorized,
@@ -56,8 +64,7 @@ func (l *Links) Verify(q url.Values) (fid string, err error) {
 		}
 	}
 	fid, expires := q.Get("fid"), q.Get("expires")
-	signature, err := base64.RawURLEncoding.Strict().DecodeString(q.Get("signature"))
-	if err != nil || !hmac.Equal(signature, l.sign(fid, expires)) {
+	if !hmac.Equal([]byte(q.Get("signature")), []byte(l.sign(fid, expires))) {
 		return "", invalid
 	}
 	until, err := strconv.ParseInt(expires, 10, 64)
@@ -72,8 +79,8 @@ func (l *Links) Verify(q url.Values) (fid string, err error) {
 
 // sign covers the version, the fid and the expiry. No two pairs give the same
 // text: expires is what follows the last line break.
-func (l *Links) sign(fid, expires string) []byte {
+func (l *Links) sign(fid, expires string) string {
 	mac := hmac.New(sha256.New, l.key)
 	mac.Write([]byte(linkVersion + "\n" + fid + "\n" + expires))
-	return mac.Sum(nil)
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }

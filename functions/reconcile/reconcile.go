@@ -1,0 +1,87 @@
+// Package reconcile is the function that lets no job end in silence. A ping
+// (of a PingSource, or of the ticker on one machine) makes it sweep: what is
+// stuck is published again, what nobody refers to or retention no longer keeps
+// is deleted. Every other event that reaches it is a dead letter of the
+// broker: its job fails with a reason, and its owner is told.
+package reconcile
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2/event"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/blob"
+	"github.com/opengundumstyle/audio-alchemist/shared/event"
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/ledger"
+	"github.com/opengundumstyle/audio-alchemist/shared/web"
+)
+
+// Deps is what reconcile works with.
+type Deps struct {
+	Ledger    *ledger.Ledger
+	Blobs     blob.Store
+	Events    *event.Sender
+	Retention time.Duration // age at which jobs are deleted; 0 keeps them
+	OrphanAge time.Duration // age at which a blob without a job is deleted
+
+	sweeping *sync.Mutex
+}
+
+// New makes the function.
+func New(d Deps) http.Handler {
+	d.sweeping = new(sync.Mutex)
+	var mux web.Mux
+	mux.Handle("POST /{$}", web.Events(d.handle))
+	return &mux
+}
+
+func (d Deps) handle(ctx context.Context, e cloudevents.Event) (*cloudevents.Event, error) {
+	if e.Type() == event.TypePing {
+		if !d.sweeping.TryLock() {
+			return nil, nil // the sweep before this one is not done yet
+		}
+		defer d.sweeping.Unlock()
+		return nil, d.sweep(ctx)
+	}
+	return nil, d.deadLetter(ctx, e)
+}
+
+// deadLetter ends the job of an event that could not be delivered. The event
+// of an outcome is only logged: its job has ended, and the sweep tells its
+// owner again while that makes sense.
+func (d Deps) deadLetter(ctx context.Context, e cloudevents.Event) error {
+	attrs := []any{"event", e.ID(), "type", e.Type(), "job", e.Subject(),
+		"code", e.Extensions()["knativeerrorcode"]}
+	slog.WarnContext(ctx, "dead letter", attrs...)
+	if e.Type() != event.TypeVideoUploaded {
+		return nil
+	}
+	data, err := event.Decode(e)
+	if err != nil {
+		return err
+	}
+	return d.giveUp(ctx, data.Job, data.Run, "The conversion was tried several times and could not be finished. Retry it later.")
+}
+
+// giveUp fails a job for good and sends the event that tells its owner. A job
+// that has ended meanwhile, or is gone, is left alone.
+func (d Deps) giveUp(ctx context.Context, id string, run int, reason string) error {
+	j, err := d.Ledger.GiveUp(ctx, id, run, reason)
+	if fail.Is(err, fail.Exists) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	slog.WarnContext(ctx, "job given up", "job", id, "run", run)
+	e, _ := ledger.OutcomeEvent(j)
+	if err := d.Events.Send(ctx, e); err != nil {
+		slog.WarnContext(ctx, "event left for the sweep", "job", id, "error", err)
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+package upload
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"strings"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+)
+
+// maxFields bounds the parts of a form that are not the file.
+const maxFields = 100
+
+// formFile reads the one file of a multipart form as it arrives. It ends
+// with io.EOF only after the rest of the form was read too and held no second
+// file, so that whoever stores it knows by then that all is well.
+type formFile struct {
+	name string // as the client sent it
+
+	form   *multipart.Reader
+	part   *multipart.Part
+	read   int64
+	limit  int64 // most bytes of the file
+	fields int
+	err    error // what ended the reading, for every later Read
+}
+
+// openForm finds the file of a form (RFC 7578): the first part with a file
+// name. fail.Invalid where the body is no form or has no file.
+func openForm(body io.Reader, contentType string, limit int64) (*formFile, error) {
+	media, params, err := mime.ParseMediaType(contentType)
+	if err != nil || media != "multipart/form-data" || params["boundary"] == "" {
+		return nil, fail.New(fail.Invalid, "Send the file as multipart/form-data.")
+	}
+	f := &formFile{form: multipart.NewReader(body, params["boundary"]), limit: limit}
+	f.part, f.name, err = f.nextFile()
+	if errors.Is(err, io.EOF) {
+		return nil, fail.New(fail.Invalid, "The form has no file; send exactly one.")
+	}
+	return f, err
+}
+
+// nextFile skips to the next part with a file name; io.EOF at the form's end.
+func (f *formFile) nextFile() (*multipart.Part, string, error) {
+	for {
+		part, err := f.form.NextRawPart()
+		if errors.Is(err, io.EOF) {
+			return nil, "", io.EOF
+		}
+		if err != nil {
+			return nil, "", cutOff(err)
+		}
+		if name := fileName(part); name != "" {
+			return part, name, nil
+		}
+		n, err := io.CopyN(io.Discard, part, overhead)
+		if f.fields++; f.fields > maxFields || n == overhead {
+			return nil, "", fail.New(fail.Invalid, "The form has more fields than are taken.")
+		}
+		if !errors.Is(err, io.EOF) {
+			return nil, "", cutOff(err)
+		}
+	}
+}
+
+// fileName returns the whole file name of a part; part.FileName would drop
+// what it takes for folders. Browsers write a quotation mark as %22.
+func fileName(part *multipart.Part) string {
+	_, params, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
+	if err != nil {
+		return part.FileName()
+	}
+	return strings.ReplaceAll(params["filename"], "%22", `"`)
+}
+
+// Read implements io.Reader.
+func (f *formFile) Read(p []byte) (int, error) {
+	if f.err != nil {
+		return 0, f.err
+	}
+	n, err := f.part.Read(p)
+	if f.read += int64(n); f.read > f.limit {
+		f.err = tooLarge(f.limit)
+		return 0, f.err
+	}
+	if err != nil {
+		f.err = f.end(err)
+	}
+	if n > 0 {
+		return n, nil // the end shows at the next Read
+	}
+	return 0, f.err
+}
+
+// end is called at the end of the file: it decides whether the whole form is
+// as it should be.
+func (f *formFile) end(err error) error {
+	if !errors.Is(err, io.EOF) {
+		return cutOff(err)
+	}
+	if f.read == 0 {
+		return fail.New(fail.Invalid, "The file is empty.")
+	}
+	_, _, err = f.nextFile()
+	if err == nil {
+		return fail.New(fail.Invalid, "The form has more than one file; send exactly one.")
+	}
+	return err // io.EOF where all is well
+}
+
+func cutOff(err error) error {
+	return fail.Wrap(fail.Invalid, errors.Join(fail.New(fail.Invalid, "The upload was cut off or is no valid form."), err), "read form")
+}

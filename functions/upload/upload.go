@@ -1,0 +1,80 @@
+// Package upload is the function that takes a video: POST /upload, a
+// multipart form with exactly one file, streamed straight to the blob store.
+//
+// The blob is stored, the job written to the ledger, its event published, and
+// only then the answer given: 202 with the job. A broker that is down fails
+// nothing, as reconcile publishes later what the ledger has.
+package upload
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/blob"
+	"github.com/opengundumstyle/audio-alchemist/shared/event"
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/job"
+	"github.com/opengundumstyle/audio-alchemist/shared/ledger"
+	"github.com/opengundumstyle/audio-alchemist/shared/token"
+	"github.com/opengundumstyle/audio-alchemist/shared/web"
+)
+
+// Deps is what upload works with.
+type Deps struct {
+	Ledger   *ledger.Ledger
+	Blobs    blob.Store
+	Events   *event.Sender
+	Verifier *token.Verifier
+	Links    *token.Links
+	MaxBytes int64 // largest video
+}
+
+const (
+	idle     = time.Minute      // how long a client may send nothing
+	settleIn = 30 * time.Second // for what follows once the video is stored
+	overhead = 1 << 20          // what a form may have around the file
+)
+
+// New makes the function.
+func New(d Deps) http.Handler {
+	var mux web.Mux
+	mux.Handle("POST /upload", web.Authenticated(d.Verifier, d.upload))
+	return &mux
+}
+
+func (d Deps) upload(w http.ResponseWriter, r *http.Request, who token.Claims) error {
+	if r.ContentLength > d.MaxBytes+overhead {
+		return tooLarge(d.MaxBytes)
+	}
+	file, err := openForm(web.Idle(w, r, idle), r.Header.Get("Content-Type"), d.MaxBytes)
+	if err != nil {
+		return err
+	}
+	info, err := d.Blobs.Put(r.Context(), blob.Videos, blob.NewID(), file)
+	if err != nil {
+		return err
+	}
+	// The video is whole: from here the job goes on even if the client leaves.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), settleIn)
+	defer cancel()
+	j, err := d.Ledger.CreateJob(ctx, job.Job{
+		ID: job.NewID(), Owner: who.Subject, Name: job.CleanName(file.name),
+		Source: info.ID, Bytes: info.Bytes, Trace: event.Trace(r.Header.Get("traceparent")),
+	})
+	if err != nil {
+		if gone := d.Blobs.Delete(ctx, blob.Videos, info.ID); gone != nil {
+			slog.WarnContext(ctx, "video left for the sweep", "fid", info.ID, "error", gone)
+		}
+		return err
+	}
+	j = d.Ledger.Publish(ctx, d.Events, j)
+	slog.InfoContext(ctx, "video uploaded", "job", j.ID, "bytes", j.Bytes, "state", string(j.State))
+	w.Header().Set("Location", "/jobs/"+j.ID)
+	return web.JSON(w, http.StatusAccepted, j.View(d.Links.Result))
+}
+
+func tooLarge(limit int64) error {
+	return fail.New(fail.TooLarge, "The file is larger than the %d bytes that are taken.", limit)
+}
