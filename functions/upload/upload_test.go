@@ -1,0 +1,356 @@
+package upload
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/blob"
+	"github.com/opengundumstyle/audio-alchemist/shared/blob/files"
+	"github.com/opengundumstyle/audio-alchemist/shared/event"
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/job"
+	"github.com/opengundumstyle/audio-alchemist/shared/ledger"
+	"github.com/opengundumstyle/audio-alchemist/shared/token"
+)
+
+// world is the function over real stores, with a broker that only counts.
+type world struct {
+	deps   Deps
+	url    string
+	bearer string
+	events atomic.Int32
+	status atomic.Int32 // what the broker answers
+}
+
+func start(t *testing.T, change func(*Deps)) *world {
+	t.Helper()
+	w := &world{}
+	w.status.Store(http.StatusAccepted)
+	broker := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		w.events.Add(1)
+		rw.WriteHeader(int(w.status.Load()))
+	}))
+	t.Cleanup(broker.Close)
+	l, err := ledger.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "ledger.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	blobs, err := files.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuer, err := token.NewIssuer(key, token.Options{Issuer: "i", Audience: "a", TTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.bearer, _, err = issuer.Issue("anna", "anna@example.com", false); err != nil {
+		t.Fatal(err)
+	}
+	w.deps = Deps{
+		Ledger: l, Blobs: blobs, Events: event.NewSender(broker.URL),
+		Verifier: token.NewVerifier(issuer.KeySet(), "i", "a", nil), Links: token.NewLinks(make([]byte, 32), nil), MaxBytes: 1 << 20,
+	}
+	if change != nil {
+		change(&w.deps)
+	}
+	srv := httptest.NewServer(New(w.deps))
+	t.Cleanup(srv.Close)
+	w.url = srv.URL
+	return w
+}
+
+func (w *world) post(t *testing.T, contentType string, body io.Reader) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/upload", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+w.bearer)
+	req.Header.Set("Content-Type", contentType)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = resp.Body.Close() })
+	return resp
+}
+
+// form builds a multipart body; a name that begins with "=" is a plain field.
+func form(t *testing.T, files ...[2]string) (string, *bytes.Buffer) {
+	t.Helper()
+	var body bytes.Buffer
+	w := multipart.NewWriter(&body)
+	for _, f := range files {
+		if name, plain := strings.CutPrefix(f[0], "="); plain {
+			if err := w.WriteField(name, f[1]); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		part, err := w.CreateFormFile("file", f[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(part, f[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return w.FormDataContentType(), &body
+}
+
+// left counts the blobs and jobs that there are.
+func (w *world) left(t *testing.T) (blobs, jobs int) {
+	t.Helper()
+	for _, err := range w.deps.Blobs.List(t.Context(), blob.Videos) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		blobs++
+	}
+	list, err := w.deps.Ledger.Jobs(t.Context(), "anna", "", 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return blobs, len(list)
+}
+
+func accepted(t *testing.T, resp *http.Response) job.View {
+	t.Helper()
+	if resp.StatusCode != http.StatusAccepted {
+		body, _ := io.ReadAll(resp.Body)
+		t.Fatalf("status %d: %s", resp.StatusCode, body)
+	}
+	var v job.View
+	if err := json.NewDecoder(resp.Body).Decode(&v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestAnUploadBecomesAQueuedJob(t *testing.T) {
+	w := start(t, nil)
+	ct, body := form(t, [2]string{"=note", "before"}, [2]string{"talk.mp4", "not really a video"}, [2]string{"=note", "after"})
+	resp := w.post(t, ct, body)
+	v := accepted(t, resp)
+	if v.State != job.Queued || v.Name != "talk.mp4" || resp.Header.Get("Location") != "/jobs/"+v.ID {
+		t.Errorf("job %+v, Location %q", v, resp.Header.Get("Location"))
+	}
+	j, err := w.deps.Ledger.Job(t.Context(), v.ID)
+	if err != nil || j.Owner != "anna" || j.Bytes != 18 || w.events.Load() != 1 {
+		t.Fatalf("ledger has %+v, %v; %d events", j, err, w.events.Load())
+	}
+	b, err := w.deps.Blobs.Open(t.Context(), blob.Videos, j.Source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = b.Close() }()
+	if got, err := io.ReadAll(b); err != nil || string(got) != "not really a video" {
+		t.Errorf("stored %q, %v", got, err)
+	}
+}
+
+func TestABrokerThatIsDownFailsNoUpload(t *testing.T) {
+	w := start(t, nil)
+	w.status.Store(http.StatusServiceUnavailable)
+	ct, body := form(t, [2]string{"talk.mp4", "x"})
+	if v := accepted(t, w.post(t, ct, body)); v.State != job.Received {
+		t.Errorf("state %s, want received", v.State)
+	}
+}
+
+func TestFileNamesAreLabels(t *testing.T) {
+	long := strings.Repeat("é", 296) + ".mp4"
+	for header, want := range map[string]string{
+		`filename="Füße 東京 🎬.mp4"`:        "Füße 東京 🎬.mp4",
+		`filename="a %22b%22.mp4"`:        `a "b".mp4`,
+		`filename="a \"b\".mp4"`:          `a "b".mp4`,
+		`filename="../../etc/passwd"`:     "passwd",
+		`filename="C:\\dir\\clip.avi"`:    "clip.avi",
+		`filename="` + long + `"`:         long,
+		`filename*=UTF-8''na%C3%AFve.mp4`: "naïve.mp4",
+	} {
+		t.Run(want, func(t *testing.T) {
+			w := start(t, nil)
+			body := "--B\r\nContent-Disposition: form-data; name=\"file\"; " + header + "\r\n\r\nx\r\n--B--\r\n"
+			if v := accepted(t, w.post(t, "multipart/form-data; boundary=B", strings.NewReader(body))); v.Name != want {
+				t.Errorf("name %q, want %q", v.Name, want)
+			}
+		})
+	}
+}
+
+func TestWhatIsRefusedLeavesNothing(t *testing.T) {
+	plain := func(ct string, body io.Reader) func(*testing.T) (string, io.Reader) {
+		return func(*testing.T) (string, io.Reader) { return ct, body }
+	}
+	made := func(files ...[2]string) func(*testing.T) (string, io.Reader) {
+		return func(t *testing.T) (string, io.Reader) { ct, b := form(t, files...); return ct, b }
+	}
+	fields := make([][2]string, maxFields+1)
+	for i := range fields {
+		fields[i] = [2]string{"=f", "x"}
+	}
+	tests := map[string]struct {
+		body   func(*testing.T) (string, io.Reader)
+		status int
+	}{
+		"no form":                {plain("application/json", strings.NewReader("{}")), 400},
+		"no content type":        {plain("", strings.NewReader("x")), 400},
+		"no boundary":            {plain("multipart/form-data", strings.NewReader("x")), 400},
+		"no file":                {made([2]string{"=note", "x"}), 400},
+		"empty form":             {made(), 400},
+		"empty file":             {made([2]string{"a.mp4", ""}), 400},
+		"two files":              {made([2]string{"a.mp4", "x"}, [2]string{"b.mp4", "y"}), 400},
+		"no file chosen":         {made([2]string{"", ""}), 400},
+		"endless fields":         {made(fields...), 400},
+		"a huge field":           {made([2]string{"=note", strings.Repeat("x", overhead+1)}), 400},
+		"cut off":                {plain("multipart/form-data; boundary=B", strings.NewReader("--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nxyz")), 400},
+		"too large, announced":   {made([2]string{"a.mp4", strings.Repeat("x", 3<<20)}), 413},
+		"too large, by one byte": {made([2]string{"a.mp4", strings.Repeat("x", 1<<20+1)}), 413},
+		"too large, unannounced": {func(t *testing.T) (string, io.Reader) {
+			ct, b := form(t, [2]string{"a.mp4", strings.Repeat("x", 3<<20)})
+			return ct, io.MultiReader(b) // hides the length
+		}, 413},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := start(t, nil)
+			ct, body := tt.body(t)
+			resp := w.post(t, ct, body)
+			if resp.StatusCode != tt.status || resp.Header.Get("Content-Type") != "application/problem+json" {
+				t.Errorf("status %d %s, want %d", resp.StatusCode, resp.Header.Get("Content-Type"), tt.status)
+			}
+			if blobs, jobs := w.left(t); blobs != 0 || jobs != 0 || w.events.Load() != 0 {
+				t.Errorf("left: %d blobs, %d jobs, %d events", blobs, jobs, w.events.Load())
+			}
+		})
+	}
+}
+
+func TestTheLargestFileIsTaken(t *testing.T) {
+	w := start(t, nil)
+	ct, body := form(t, [2]string{"a.mp4", strings.Repeat("x", 1<<20)})
+	accepted(t, w.post(t, ct, body))
+}
+
+func TestOnlyBearersOfATokenUpload(t *testing.T) {
+	w := start(t, nil)
+	w.bearer = "garbled"
+	ct, body := form(t, [2]string{"a.mp4", "x"})
+	if resp := w.post(t, ct, body); resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("status %d, want 401", resp.StatusCode)
+	}
+	if blobs, jobs := w.left(t); blobs != 0 || jobs != 0 {
+		t.Errorf("left: %d blobs, %d jobs", blobs, jobs)
+	}
+}
+
+func TestAClientThatLeavesLeavesNothing(t *testing.T) {
+	ended := make(chan error, 1)
+	w := start(t, func(d *Deps) { d.Blobs = observed{d.Blobs, ended} })
+	conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = fmt.Fprintf(conn, "POST /upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 100000\r\n"+
+		"Content-Type: multipart/form-data; boundary=B\r\n\r\n--B\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a\"\r\n\r\nsome bytes", w.bearer)
+	if err := errors.Join(err, conn.Close()); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("half a video was stored")
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the upload did not end")
+	}
+	if blobs, jobs := w.left(t); blobs != 0 || jobs != 0 {
+		t.Errorf("left: %d blobs, %d jobs", blobs, jobs)
+	}
+}
+
+func TestAStoreThatFailsIsUnavailableAndLeavesNoJob(t *testing.T) {
+	w := start(t, func(d *Deps) { d.Blobs = full{d.Blobs} })
+	ct, body := form(t, [2]string{"a.mp4", "x"})
+	if resp := w.post(t, ct, body); resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("status %d, want 503", resp.StatusCode)
+	}
+	if _, jobs := w.left(t); jobs != 0 {
+		t.Errorf("%d jobs left", jobs)
+	}
+}
+
+func TestALedgerThatFailsLeavesNoVideo(t *testing.T) {
+	w := start(t, nil)
+	if err := w.deps.Ledger.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ct, body := form(t, [2]string{"a.mp4", "x"})
+	if resp := w.post(t, ct, body); resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("status %d, want 503", resp.StatusCode)
+	}
+	for range w.deps.Blobs.List(t.Context(), blob.Videos) {
+		t.Error("a video is left")
+	}
+}
+
+func TestMemoryStaysFlat(t *testing.T) {
+	const size = 256 << 20
+	w := start(t, func(d *Deps) { d.MaxBytes = size })
+	head := "--B\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a\"\r\n\r\n"
+	body := io.MultiReader(strings.NewReader(head), io.LimitReader(zeros{}, size), strings.NewReader("\r\n--B--\r\n"))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	accepted(t, w.post(t, "multipart/form-data; boundary=B", body))
+	runtime.ReadMemStats(&after)
+	if grown := int64(after.HeapSys) - int64(before.HeapSys); grown > 32<<20 {
+		t.Errorf("the heap grew by %d MiB for a file of %d MiB", grown>>20, size>>20)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// observed tells how each Put ended.
+type observed struct {
+	blob.Store
+	ended chan<- error
+}
+
+func (s observed) Put(ctx context.Context, b blob.Bucket, id string, r io.Reader) (blob.Info, error) {
+	info, err := s.Store.Put(ctx, b, id, r)
+	s.ended <- err
+	return info, err
+}
+
+// full is a store with no room.
+type full struct{ blob.Store }
+
+func (full) Put(context.Context, blob.Bucket, string, io.Reader) (blob.Info, error) {
+	return blob.Info{}, fail.Wrap(fail.Unavailable, errors.New("no space left on device"), "write blob")
+}
