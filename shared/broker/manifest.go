@@ -1,0 +1,223 @@
+package broker
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"path"
+	"strconv"
+	"time"
+
+	"github.com/sosodev/duration"
+	duckv1 "knative.dev/pkg/apis/duck/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// What Knative's RabbitMQ broker takes where a manifest is silent.
+const (
+	defaultBackoff     = 50 * time.Millisecond
+	defaultParallelism = 1
+	maxParallelism     = 1000
+	parallelismKey     = "rabbitmq.eventing.knative.dev/parallelism"
+)
+
+// defaultTimeout bounds a delivery whose Trigger sets no timeout: the most
+// that a Knative revision may take for a request.
+const defaultTimeout = 10 * time.Minute
+
+const group = "eventing.knative.dev/v1"
+
+// The parts of the manifests of Knative Eventing v1 that this broker honours.
+// A field that is not here is an error, so that none is silently without
+// effect.
+type (
+	metadata struct {
+		Name        string            `json:"name"`
+		Namespace   string            `json:"namespace"`
+		Labels      map[string]string `json:"labels"`
+		Annotations map[string]string `json:"annotations"`
+	}
+	brokerManifest struct {
+		APIVersion string   `json:"apiVersion"`
+		Kind       string   `json:"kind"`
+		Metadata   metadata `json:"metadata"`
+		Spec       struct {
+			Config   duckv1.KReference `json:"config"`
+			Delivery *delivery         `json:"delivery"`
+		} `json:"spec"`
+	}
+	triggerManifest struct {
+		APIVersion string   `json:"apiVersion"`
+		Kind       string   `json:"kind"`
+		Metadata   metadata `json:"metadata"`
+		Spec       struct {
+			Broker string `json:"broker"`
+			Filter struct {
+				Attributes map[string]string `json:"attributes"`
+			} `json:"filter"`
+			Filters    []any              `json:"filters"`
+			Subscriber duckv1.Destination `json:"subscriber"`
+			Delivery   *delivery          `json:"delivery"`
+		} `json:"spec"`
+	}
+	delivery struct {
+		Retry          int                 `json:"retry"`
+		BackoffPolicy  string              `json:"backoffPolicy"`
+		BackoffDelay   string              `json:"backoffDelay"`
+		Timeout        string              `json:"timeout"`
+		DeadLetterSink *duckv1.Destination `json:"deadLetterSink"`
+	}
+)
+
+// Load reads the Triggers from the *.yaml files at the root of fsys, in the
+// order of the files, and completes them from their Brokers. Manifests of
+// other kinds are passed over. An error names the file and the field: an
+// unknown field, a Trigger of a Broker that is not there, a value that cannot
+// be right, and spec.filters, which the RabbitMQ broker would ignore.
+func Load(fsys fs.FS) ([]Trigger, error) {
+	var set manifests
+	names, err := fs.Glob(fsys, "*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		text, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return nil, err
+		}
+		for _, doc := range documents(text) {
+			if err := set.add(doc); err != nil {
+				return nil, fmt.Errorf("%s: %w", path.Base(name), err)
+			}
+		}
+	}
+	return set.complete()
+}
+
+// documents splits a file at its YAML document markers.
+func documents(text []byte) [][]byte {
+	text = append([]byte("\n"), text...)
+	return bytes.Split(text, []byte("\n---"))
+}
+
+type manifests struct {
+	brokers  map[string]*delivery
+	triggers []triggerManifest
+}
+
+func (s *manifests) add(doc []byte) error {
+	var head struct{ APIVersion, Kind string }
+	if err := yaml.Unmarshal(doc, &head); err != nil {
+		return err
+	}
+	if head.APIVersion != group {
+		return nil
+	}
+	switch head.Kind {
+	case "Broker":
+		var b brokerManifest
+		if err := yaml.UnmarshalStrict(doc, &b); err != nil {
+			return err
+		}
+		if s.brokers == nil {
+			s.brokers = map[string]*delivery{}
+		}
+		s.brokers[b.Metadata.Name] = b.Spec.Delivery
+	case "Trigger":
+		var t triggerManifest
+		if err := yaml.UnmarshalStrict(doc, &t); err != nil {
+			return err
+		}
+		s.triggers = append(s.triggers, t)
+	}
+	return nil
+}
+
+func (s *manifests) complete() ([]Trigger, error) {
+	seen := map[string]bool{}
+	var all []Trigger
+	for i := range s.triggers {
+		t, err := s.trigger(&s.triggers[i])
+		if err != nil {
+			return nil, fmt.Errorf("trigger %q: %w", s.triggers[i].Metadata.Name, err)
+		}
+		if seen[t.Name] {
+			return nil, fmt.Errorf("trigger %q: there are two of that name", t.Name)
+		}
+		seen[t.Name] = true
+		all = append(all, t)
+	}
+	return all, nil
+}
+
+func (s *manifests) trigger(m *triggerManifest) (Trigger, error) {
+	t := Trigger{
+		Name: m.Metadata.Name, Broker: m.Spec.Broker,
+		Filter: m.Spec.Filter.Attributes, Subscriber: m.Spec.Subscriber,
+	}
+	inherited, known := s.brokers[t.Broker]
+	switch {
+	case t.Name == "":
+		return t, fmt.Errorf("metadata.name: missing")
+	case !known:
+		return t, fmt.Errorf("spec.broker: there is no Broker %q", t.Broker)
+	case len(m.Spec.Filters) > 0:
+		return t, fmt.Errorf("spec.filters: the RabbitMQ broker ignores it; use spec.filter.attributes")
+	case t.Subscriber.Ref == nil && t.Subscriber.URI == nil:
+		return t, fmt.Errorf("spec.subscriber: needs ref or uri")
+	}
+	var err error
+	if t.Parallelism, err = parallelism(m.Metadata.Annotations); err != nil {
+		return t, err
+	}
+	if m.Spec.Delivery == nil {
+		// Of the Broker's delivery a Trigger gets the dead-letter sink only.
+		if m.Spec.Delivery = new(delivery); inherited != nil {
+			m.Spec.Delivery.DeadLetterSink = inherited.DeadLetterSink
+		}
+	}
+	t.Delivery, err = m.Spec.Delivery.policy()
+	return t, err
+}
+
+func parallelism(annotations map[string]string) (int, error) {
+	text, ok := annotations[parallelismKey]
+	if !ok {
+		return defaultParallelism, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > maxParallelism {
+		return 0, fmt.Errorf("annotation %s: want 1 to %d, found %q", parallelismKey, maxParallelism, text)
+	}
+	return n, nil
+}
+
+func (d *delivery) policy() (Policy, error) {
+	p := Policy{Retry: d.Retry, Linear: d.BackoffPolicy == "linear", DeadLetter: d.DeadLetterSink}
+	if d.Retry < 0 {
+		return p, fmt.Errorf("delivery.retry: want 0 or more, found %d", d.Retry)
+	}
+	if b := d.BackoffPolicy; b != "" && b != "linear" && b != "exponential" {
+		return p, fmt.Errorf("delivery.backoffPolicy: want exponential or linear, found %q", b)
+	}
+	if s := p.DeadLetter; s != nil && s.Ref == nil && s.URI == nil {
+		return p, fmt.Errorf("delivery.deadLetterSink: needs ref or uri")
+	}
+	var err error
+	if p.Delay, err = iso8601("delivery.backoffDelay", d.BackoffDelay, defaultBackoff); err != nil {
+		return p, err
+	}
+	p.Timeout, err = iso8601("delivery.timeout", d.Timeout, defaultTimeout)
+	return p, err
+}
+
+func iso8601(field, text string, byDefault time.Duration) (time.Duration, error) {
+	if text == "" {
+		return byDefault, nil
+	}
+	d, err := duration.Parse(text)
+	if err != nil || d.ToTimeDuration() <= 0 {
+		return 0, fmt.Errorf("%s: want an ISO-8601 duration such as PT1S, found %q", field, text)
+	}
+	return d.ToTimeDuration(), nil
+}
