@@ -37,7 +37,7 @@ func TestHashRefusesBadPasswords(t *testing.T) {
 
 func TestVerify(t *testing.T) {
 	// From the tests of the reference implementation, of "password".
-	const reference = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHApl8ArZWb2GRPPc"
+	const reference = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
 	h := NewHasher(HasherOptions{})
 	hash, err := h.Hash(t.Context(), "jose\u0301 y Ana")
 	if err != nil {

@@ -36,7 +36,8 @@ func NormalizeEmail(email string) string {
 
 // CheckEmail returns fail.Invalid, with a text for the client, unless the
 // normalized address is a plain one of at most MaxEmail bytes: valid UTF-8, no
-// display name, no comment, no quoted local part, no address literal, no control characters.
+// display name, no comment, no quoted local part, no address literal, no
+// control characters.
 func CheckEmail(email string) error {
 	if !utf8.ValidString(email) {
 		return fail.New(fail.Invalid, "The email address is not valid UTF-8.")
