@@ -85,7 +85,10 @@ func (m Message) Check() error {
 // Compose makes the mail (RFC 5322, MIME) of a message: text, and HTML as its
 // alternative. It is fail.Invalid where CheckFrom or Check says so.
 func Compose(from string, m Message) (*gomail.Msg, error) {
-	if err := errors.Join(CheckFrom(from), m.Check()); err != nil {
+	if err := CheckFrom(from); err != nil {
+		return nil, err
+	}
+	if err := m.Check(); err != nil {
 		return nil, err
 	}
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())

@@ -1,0 +1,97 @@
+// Package download is the function that hands out results: GET and HEAD
+// /download?fid=, with the token of the owner or of an administrator, or by a
+// signed link (see token.Links) without any.
+//
+// It answers ranges and conditions (RFC 9110, 13 and 14) and streams: memory
+// does not grow with the size. A result of somebody else is not there (404),
+// and neither is a video.
+package download
+
+import (
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/blob"
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/job"
+	"github.com/opengundumstyle/audio-alchemist/shared/ledger"
+	"github.com/opengundumstyle/audio-alchemist/shared/token"
+	"github.com/opengundumstyle/audio-alchemist/shared/web"
+)
+
+// Deps is what download works with.
+type Deps struct {
+	Ledger   *ledger.Ledger
+	Blobs    blob.Store
+	Verifier *token.Verifier
+	Links    *token.Links
+	Stall    time.Duration // a client that takes nothing for that long is cut off; 0 means a minute
+}
+
+// New makes the function.
+func New(d Deps) http.Handler {
+	if d.Stall <= 0 {
+		d.Stall = time.Minute
+	}
+	var mux web.Mux
+	mux.Handle("GET "+token.LinkPath, web.Handler(d.download)) // GET takes HEAD too
+	return &mux
+}
+
+func (d Deps) download(w http.ResponseWriter, r *http.Request) error {
+	result, err := d.find(r)
+	if err != nil {
+		return err
+	}
+	content, err := d.Blobs.Open(r.Context(), blob.Audio, result.FID)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = content.Close() }()
+	h := w.Header()
+	h.Set("Content-Type", mediaType(result.Format))
+	h.Set("Content-Disposition", disposition(result.Name))
+	h.Set("ETag", `"`+result.FID+`"`) // strong: a blob never changes
+	h.Set("Cache-Control", "private, no-cache")
+	h.Set("X-Content-Type-Options", "nosniff")
+	var source io.ReadSeeker = content
+	if local, ok := content.(blob.Local); ok {
+		source = local.File() // the kernel copies it to the connection
+	}
+	http.ServeContent(newPatient(w, d.Stall), r, "", content.Info().Created, source)
+	return nil
+}
+
+// find returns the result that the request names and may have.
+func (d Deps) find(r *http.Request) (job.Result, error) {
+	q := r.URL.Query()
+	if q.Has("signature") {
+		fid, err := d.Links.Verify(q)
+		if err != nil {
+			return job.Result{}, err
+		}
+		_, result, err := d.Ledger.Result(r.Context(), fid)
+		return result, err
+	}
+	who, err := web.Bearer(d.Verifier, r)
+	if err != nil {
+		return job.Result{}, err
+	}
+	if q.Get("fid") == "" {
+		return job.Result{}, fail.New(fail.Invalid, "fid: the id of the file is missing.")
+	}
+	j, result, err := d.Ledger.Result(r.Context(), q.Get("fid"))
+	if err == nil && j.Owner != who.Subject && !who.Admin {
+		// The same answer as for a file that there is not.
+		return job.Result{}, fail.New(fail.NotFound, "There is no such file.")
+	}
+	return result, err
+}
+
+func mediaType(format string) string {
+	if format == "mp3" {
+		return "audio/mpeg"
+	}
+	return "application/octet-stream"
+}
