@@ -3,7 +3,6 @@ package upload
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,71 +11,34 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/opengundumstyle/audio-alchemist/functions/internal/fixture"
 	"github.com/opengundumstyle/audio-alchemist/shared/blob"
-	"github.com/opengundumstyle/audio-alchemist/shared/blob/files"
-	"github.com/opengundumstyle/audio-alchemist/shared/event"
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
-	"github.com/opengundumstyle/audio-alchemist/shared/ledger"
-	"github.com/opengundumstyle/audio-alchemist/shared/token"
 )
 
-// world is the function over real stores, with a broker that only counts.
+// world is the function over real stores.
 type world struct {
-	deps   Deps
+	*fixture.Stores
 	url    string
 	bearer string
-	events atomic.Int32
-	status atomic.Int32 // what the broker answers
 }
 
 func start(t *testing.T, change func(*Deps)) *world {
 	t.Helper()
-	w := &world{}
-	w.status.Store(http.StatusAccepted)
-	broker := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
-		w.events.Add(1)
-		rw.WriteHeader(int(w.status.Load()))
-	}))
-	t.Cleanup(broker.Close)
-	l, err := ledger.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "ledger.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	blobs, err := files.Open(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, key, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	issuer, err := token.NewIssuer(key, token.Options{Issuer: "i", Audience: "a", TTL: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if w.bearer, _, err = issuer.Issue("anna", "anna@example.com", false); err != nil {
-		t.Fatal(err)
-	}
-	w.deps = Deps{
-		Ledger: l, Blobs: blobs, Events: event.NewSender(broker.URL),
-		Verifier: token.NewVerifier(issuer.KeySet(), "i", "a", nil), Links: token.NewLinks(make([]byte, 32), nil), MaxBytes: 1 << 20,
-	}
+	s := fixture.New(t)
+	d := Deps{Ledger: s.Ledger, Blobs: s.Blobs, Events: s.Events, Verifier: s.Verifier, Links: s.Links, MaxBytes: 1 << 20}
 	if change != nil {
-		change(&w.deps)
+		change(&d)
 	}
-	srv := httptest.NewServer(New(w.deps))
+	srv := httptest.NewServer(New(d))
 	t.Cleanup(srv.Close)
-	w.url = srv.URL
-	return w
+	return &world{Stores: s, url: srv.URL, bearer: s.Bearer(t, "anna", false)}
 }
 
 func (w *world) post(t *testing.T, contentType string, body io.Reader) *http.Response {
@@ -85,7 +47,7 @@ func (w *world) post(t *testing.T, contentType string, body io.Reader) *http.Res
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+w.bearer)
+	req.Header.Set("Authorization", w.bearer)
 	req.Header.Set("Content-Type", contentType)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -124,17 +86,11 @@ func form(t *testing.T, files ...[2]string) (string, *bytes.Buffer) {
 // left counts the blobs and jobs that there are.
 func (w *world) left(t *testing.T) (blobs, jobs int) {
 	t.Helper()
-	for _, err := range w.deps.Blobs.List(t.Context(), blob.Videos) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		blobs++
-	}
-	list, err := w.deps.Ledger.Jobs(t.Context(), "anna", "", 100)
+	list, err := w.Ledger.Jobs(t.Context(), "anna", "", 100)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return blobs, len(list)
+	return w.Count(t, blob.Videos), len(list)
 }
 
 func accepted(t *testing.T, resp *http.Response) job.View {
@@ -158,11 +114,11 @@ func TestAnUploadBecomesAQueuedJob(t *testing.T) {
 	if v.State != job.Queued || v.Name != "talk.mp4" || resp.Header.Get("Location") != "/jobs/"+v.ID {
 		t.Errorf("job %+v, Location %q", v, resp.Header.Get("Location"))
 	}
-	j, err := w.deps.Ledger.Job(t.Context(), v.ID)
-	if err != nil || j.Owner != "anna" || j.Bytes != 18 || w.events.Load() != 1 {
-		t.Fatalf("ledger has %+v, %v; %d events", j, err, w.events.Load())
+	j, err := w.Ledger.Job(t.Context(), v.ID)
+	if err != nil || j.Owner != "anna" || j.Bytes != 18 || len(w.Broker.Events()) != 1 {
+		t.Fatalf("ledger has %+v, %v; %d events", j, err, len(w.Broker.Events()))
 	}
-	b, err := w.deps.Blobs.Open(t.Context(), blob.Videos, j.Source)
+	b, err := w.Blobs.Open(t.Context(), blob.Videos, j.Source)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +130,7 @@ func TestAnUploadBecomesAQueuedJob(t *testing.T) {
 
 func TestABrokerThatIsDownFailsNoUpload(t *testing.T) {
 	w := start(t, nil)
-	w.status.Store(http.StatusServiceUnavailable)
+	w.Broker.Answer(http.StatusServiceUnavailable)
 	ct, body := form(t, [2]string{"talk.mp4", "x"})
 	if v := accepted(t, w.post(t, ct, body)); v.State != job.Received {
 		t.Errorf("state %s, want received", v.State)
@@ -243,8 +199,8 @@ func TestWhatIsRefusedLeavesNothing(t *testing.T) {
 			if resp.StatusCode != tt.status || resp.Header.Get("Content-Type") != "application/problem+json" {
 				t.Errorf("status %d %s, want %d", resp.StatusCode, resp.Header.Get("Content-Type"), tt.status)
 			}
-			if blobs, jobs := w.left(t); blobs != 0 || jobs != 0 || w.events.Load() != 0 {
-				t.Errorf("left: %d blobs, %d jobs, %d events", blobs, jobs, w.events.Load())
+			if blobs, jobs := w.left(t); blobs != 0 || jobs != 0 || len(w.Broker.Events()) != 0 {
+				t.Errorf("left: %d blobs, %d jobs, %d events", blobs, jobs, len(w.Broker.Events()))
 			}
 		})
 	}
@@ -258,7 +214,7 @@ func TestTheLargestFileIsTaken(t *testing.T) {
 
 func TestOnlyBearersOfATokenUpload(t *testing.T) {
 	w := start(t, nil)
-	w.bearer = "garbled"
+	w.bearer = "Bearer garbled"
 	ct, body := form(t, [2]string{"a.mp4", "x"})
 	if resp := w.post(t, ct, body); resp.StatusCode != http.StatusUnauthorized {
 		t.Errorf("status %d, want 401", resp.StatusCode)
@@ -275,7 +231,7 @@ func TestAClientThatLeavesLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = fmt.Fprintf(conn, "POST /upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 100000\r\n"+
+	_, err = fmt.Fprintf(conn, "POST /upload HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Length: 100000\r\n"+
 		"Content-Type: multipart/form-data; boundary=B\r\n\r\n--B\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a\"\r\n\r\nsome bytes", w.bearer)
 	if err := errors.Join(err, conn.Close()); err != nil {
 		t.Fatal(err)
@@ -306,15 +262,15 @@ func TestAStoreThatFailsIsUnavailableAndLeavesNoJob(t *testing.T) {
 
 func TestALedgerThatFailsLeavesNoVideo(t *testing.T) {
 	w := start(t, nil)
-	if err := w.deps.Ledger.Close(); err != nil {
+	if err := w.Ledger.Close(); err != nil {
 		t.Fatal(err)
 	}
 	ct, body := form(t, [2]string{"a.mp4", "x"})
 	if resp := w.post(t, ct, body); resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("status %d, want 503", resp.StatusCode)
 	}
-	for range w.deps.Blobs.List(t.Context(), blob.Videos) {
-		t.Error("a video is left")
+	if n := w.Count(t, blob.Videos); n != 0 {
+		t.Errorf("%d videos are left", n)
 	}
 }
 

@@ -1,0 +1,230 @@
+package reconcile
+
+import (
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2/event"
+
+	"github.com/opengundumstyle/audio-alchemist/functions/internal/fixture"
+	"github.com/opengundumstyle/audio-alchemist/shared/blob"
+	"github.com/opengundumstyle/audio-alchemist/shared/event"
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/job"
+	"github.com/opengundumstyle/audio-alchemist/shared/ledger"
+)
+
+const day = 24 * time.Hour
+
+// world is the function over real stores whose ledger has a clock that moves
+// by hand.
+type world struct {
+	*fixture.Stores
+	function http.Handler
+	mu       sync.Mutex
+	ahead    time.Duration
+}
+
+func start(t *testing.T) *world {
+	w := &world{Stores: fixture.New(t)}
+	w.Ledger.Now = func() time.Time {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return time.Now().Add(w.ahead)
+	}
+	w.function = New(Deps{Ledger: w.Ledger, Blobs: w.Blobs, Events: w.Events, Retention: 30 * day, OrphanAge: time.Hour})
+	return w
+}
+
+func (w *world) advance(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ahead += d
+}
+
+func ping() cloudevents.Event {
+	e := cloudevents.New()
+	e.SetID("1")
+	e.SetType(event.TypePing)
+	e.SetSource("/apis/v1/namespaces/audio-alchemist/pingsources/reconcile")
+	return e
+}
+
+func (w *world) sweep(t *testing.T) {
+	t.Helper()
+	if status, _ := fixture.Deliver(t.Context(), t, w.function, ping()); status != http.StatusNoContent {
+		t.Fatalf("the sweep answers %d", status)
+	}
+}
+
+// sent returns the types and jobs of the events that were published.
+func (w *world) sent() []string {
+	var all []string
+	for _, e := range w.Broker.Events() {
+		all = append(all, e.Type()+" "+e.Subject())
+	}
+	slices.Sort(all)
+	return all
+}
+
+func (w *world) state(t *testing.T, id string) job.State {
+	t.Helper()
+	j, err := w.Ledger.Job(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j.State
+}
+
+func TestASweepLeavesWhatGoesItsWay(t *testing.T) {
+	w := start(t)
+	w.Job(t, "anna")
+	w.Done(t, "anna", "mp3")
+	w.Put(t, blob.Videos, "of an upload whose job is not written yet")
+	w.sweep(t)
+	if got := w.sent(); len(got) != 0 || w.Count(t, blob.Videos) != 3 {
+		t.Errorf("sent %v, %d videos left", got, w.Count(t, blob.Videos))
+	}
+}
+
+func TestASweepPublishesWhatIsStuckOnce(t *testing.T) {
+	w := start(t)
+	received, untold := w.Job(t, "anna"), w.Done(t, "anna", "mp3")
+	lost := w.Job(t, "anna")
+	if _, err := w.Ledger.Claim(t.Context(), lost.ID, "killed", 30*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	w.advance(20 * time.Minute)
+	w.sweep(t)
+	want := []string{
+		event.TypeConversionCompleted + " " + untold.ID,
+		event.TypeVideoUploaded + " " + received.ID,
+		event.TypeVideoUploaded + " " + lost.ID,
+	}
+	slices.Sort(want)
+	if got := w.sent(); !slices.Equal(got, want) {
+		t.Fatalf("sent %v\nwant %v", got, want)
+	}
+	for _, id := range []string{received.ID, lost.ID} {
+		if got := w.state(t, id); got != job.Queued {
+			t.Errorf("job is %s, want queued", got)
+		}
+	}
+	w.sweep(t)
+	if got := w.sent(); len(got) != 3 {
+		t.Errorf("the next sweep sends again: %v", got)
+	}
+}
+
+func TestASweepWithTheBrokerDownTriesAgain(t *testing.T) {
+	w := start(t)
+	w.Job(t, "anna")
+	w.advance(2 * time.Minute)
+	w.Broker.Answer(http.StatusServiceUnavailable)
+	if status, _ := fixture.Deliver(t.Context(), t, w.function, ping()); status != http.StatusServiceUnavailable {
+		t.Errorf("status %d, want 503", status)
+	}
+	w.Broker.Answer(http.StatusAccepted)
+	w.sweep(t)
+	if got := w.sent(); len(got) != 1 {
+		t.Errorf("sent %v", got)
+	}
+}
+
+func TestAJobThatIsInterruptedTooOftenIsGivenUp(t *testing.T) {
+	w := start(t)
+	j := w.Job(t, "anna")
+	for range maxAttempts {
+		if _, err := w.Ledger.Claim(t.Context(), j.ID, "killed", time.Second); err != nil {
+			t.Fatal(err)
+		}
+		w.advance(time.Minute)
+	}
+	w.sweep(t)
+	if got := w.state(t, j.ID); got != job.Failed {
+		t.Errorf("job is %s, want failed", got)
+	}
+	if got := w.sent(); !slices.Equal(got, []string{event.TypeConversionFailed + " " + j.ID}) {
+		t.Errorf("sent %v", got)
+	}
+}
+
+func TestAnOwnerWhoCannotBeToldIsNotToldForEver(t *testing.T) {
+	w := start(t)
+	w.Done(t, "anna", "mp3")
+	w.advance(4 * day)
+	w.sweep(t)
+	w.advance(day)
+	w.sweep(t)
+	if got := w.sent(); len(got) != 0 {
+		t.Errorf("sent %v", got)
+	}
+}
+
+func TestASweepRemovesOrphansAndWhatRetentionEnds(t *testing.T) {
+	w := start(t)
+	old := w.Done(t, "anna", "mp3")
+	for range batch + 5 {
+		w.Put(t, blob.Videos, "orphan")
+	}
+	w.Put(t, blob.Audio, "orphan")
+	w.advance(2 * time.Hour)
+	kept := w.Job(t, "anna")
+	w.sweep(t)
+	if v, a := w.Count(t, blob.Videos), w.Count(t, blob.Audio); v != 2 || a != 1 {
+		t.Errorf("after the orphans: %d videos, %d results", v, a)
+	}
+	w.advance(30*day - time.Hour)
+	w.sweep(t)
+	_, err := w.Ledger.Job(t.Context(), old.ID)
+	fixture.WantKind(t, err, fail.NotFound)
+	if _, err := w.Ledger.Job(t.Context(), kept.ID); err != nil {
+		t.Error(err)
+	}
+	if v, a := w.Count(t, blob.Videos), w.Count(t, blob.Audio); v != 1 || a != 0 {
+		t.Errorf("after retention: %d videos, %d results", v, a)
+	}
+}
+
+func TestDeadLetters(t *testing.T) {
+	w := start(t)
+	deliver := func(e cloudevents.Event) int {
+		e.SetExtension("knativeerrorcode", 503)
+		e.SetExtension("knativeerrordest", "http://convert/")
+		status, _ := fixture.Deliver(t.Context(), t, w.function, e)
+		return status
+	}
+	stuck, done, gone := w.Job(t, "anna"), w.Done(t, "anna", "mp3"), w.Job(t, "anna")
+	if _, err := w.Ledger.DeleteJob(t.Context(), gone.ID); err != nil {
+		t.Fatal(err)
+	}
+	outcome, _ := ledger.OutcomeEvent(done)
+	bad := ledger.UploadedEvent(stuck)
+	_ = bad.SetData(cloudevents.ApplicationJSON, []int{1})
+	for name, tt := range map[string]struct {
+		e      cloudevents.Event
+		status int
+	}{
+		"of a done job":    {ledger.UploadedEvent(done), 204},
+		"of a deleted job": {ledger.UploadedEvent(gone), 204},
+		"of an outcome":    {outcome, 204},
+		"that is garbled":  {bad, 400},
+	} {
+		if got := deliver(tt.e); got != tt.status || len(w.sent()) != 0 {
+			t.Errorf("a dead letter %s: %d, sent %v", name, got, w.sent())
+		}
+	}
+	if got := deliver(ledger.UploadedEvent(stuck)); got != 204 {
+		t.Errorf("a dead letter of a stuck job: %d", got)
+	}
+	j, err := w.Ledger.Job(t.Context(), stuck.ID)
+	if err != nil || j.State != job.Failed || j.Error == "" {
+		t.Errorf("the stuck job: %+v, %v", j, err)
+	}
+	if got := w.sent(); !slices.Equal(got, []string{event.TypeConversionFailed + " " + stuck.ID}) {
+		t.Errorf("sent %v", got)
+	}
+}
