@@ -5,10 +5,12 @@ package mail
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net/mail"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -97,7 +99,7 @@ func Compose(from string, m Message) (*gomail.Msg, error) {
 		return nil, fail.New(fail.Invalid, "The mail has an invalid address.")
 	}
 	msg.SetMessageIDWithValue(m.ID)
-	msg.Subject(m.Subject)
+	msg.Subject(literal(m.Subject))
 	if !m.Date.IsZero() {
 		msg.SetDateWithValue(m.Date.UTC())
 	}
@@ -108,6 +110,21 @@ func Compose(from string, m Message) (*gomail.Msg, error) {
 		msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
 	}
 	return msg, nil
+}
+
+// literal protects ASCII text that looks like an encoded word (RFC 2047), which
+// readers would decode, by encoding it once more. All other text the library
+// encodes where it needs it.
+func literal(s string) string {
+	if !strings.Contains(s, "=?") || strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return s
+	}
+	const longest = 45 // bytes; as base64 in an encoded word at most 75 characters
+	var words []string
+	for piece := range slices.Chunk([]byte(s), longest) {
+		words = append(words, "=?utf-8?b?"+base64.StdEncoding.EncodeToString(piece)+"?=")
+	}
+	return strings.Join(words, " ")
 }
 
 // Write composes the mail of a message and writes it to w, in lines that end
