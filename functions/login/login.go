@@ -44,7 +44,7 @@ func New(d Deps) http.Handler {
 		d.Log = slog.Default()
 	}
 	if d.Now == nil {
-		d.Now = d.Ledger.Now
+		d.Now = func() time.Time { return d.Ledger.Now() }
 	}
 	f := &function{Deps: d}
 	f.gate.failures = func(ctx context.Context, p pair) (int, time.Time, error) {

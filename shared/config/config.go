@@ -5,6 +5,8 @@
 package config
 
 import (
+	"io"
+	"log/slog"
 	"net"
 	"net/url"
 	"path/filepath"
@@ -137,4 +139,16 @@ func host(address string) string {
 		return "localhost"
 	}
 	return u.Hostname()
+}
+
+// Logger makes the logger of the program: to w, in LOG_FORMAT, from LOG_LEVEL
+// on.
+func (c Config) Logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.LogLevel)) // Load has checked it
+	opts := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
 }

@@ -1,0 +1,227 @@
+package alchemist
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2/event"
+	"github.com/google/uuid"
+	duckv1 "knative.dev/pkg/apis/duck/v1"
+
+	"github.com/opengundumstyle/audio-alchemist/config/knative"
+	"github.com/opengundumstyle/audio-alchemist/shared/backend"
+	"github.com/opengundumstyle/audio-alchemist/shared/broker"
+	"github.com/opengundumstyle/audio-alchemist/shared/broker/sqlqueue"
+	"github.com/opengundumstyle/audio-alchemist/shared/config"
+	"github.com/opengundumstyle/audio-alchemist/shared/event"
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/web"
+)
+
+// System is every function in one process, joined by the embedded broker
+// over loopback HTTP, as Knative's broker joins them in a cluster.
+type System struct {
+	handler http.Handler
+	inner   http.Handler // what the loopback serves: the event functions and the broker's ingress
+	loop    net.Listener
+	base    string // address of the loopback, with a secret first path element
+	broker  *broker.Broker
+	opener  *backend.Opener
+	config  config.Config
+	close   []func() error
+
+	cancel context.CancelFunc
+	wait   sync.WaitGroup
+}
+
+// Open opens the data folder and everything in it. Where an earlier process
+// was killed it puts in order what that left. A first administrator's password
+// is printed to out.
+func Open(ctx context.Context, c config.Config, out io.Writer) (_ *System, err error) {
+	s := &System{config: c}
+	defer func() {
+		if err != nil {
+			_ = s.closeAll()
+		}
+	}()
+	unlock, err := lockFolder(c.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	s.close = append(s.close, unlock)
+	if err := os.MkdirAll(c.WorkDir, 0o700); err != nil {
+		return nil, fail.Wrap(fail.Unavailable, err, "WORK_DIR: make the folder")
+	}
+	if err := s.listen(); err != nil {
+		return nil, err
+	}
+	s.config.Sink = s.base + "broker"
+	s.opener = backend.New(ctx)
+	s.close = append(s.close, s.opener.Close)
+	stores := openStores(s.config, s.opener)
+	if err := s.opener.Err(); err != nil {
+		return nil, err
+	}
+	// The data folder is this process's alone: whoever held a lease is gone.
+	if err := stores.ledger.Recover(ctx); err != nil {
+		return nil, err
+	}
+	if err := ensureAdmin(ctx, stores, out); err != nil {
+		return nil, err
+	}
+	return s, s.compose(ctx, stores.functions())
+}
+
+// listen opens the loopback. Its address holds a secret, so that only the
+// broker of this process can send events to the functions.
+func (s *System) listen() error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fail.Wrap(fail.Unavailable, err, "listen on the loopback")
+	}
+	s.loop = l
+	s.close = append(s.close, func() error {
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	var secret [16]byte
+	_, _ = rand.Read(secret[:]) // never fails: crypto/rand ends the program first
+	s.base = "http://" + l.Addr().String() + "/" + hex.EncodeToString(secret[:]) + "/"
+	return nil
+}
+
+// compose joins the functions by the broker, and by the gateway.
+func (s *System) compose(ctx context.Context, functions map[string]http.Handler) error {
+	path, _ := strings.CutPrefix(s.config.QueueURL, "queue:")
+	queue, err := sqlqueue.Open(ctx, path)
+	if err != nil {
+		return fail.Wrap(fail.KindOf(err), err, "QUEUE_URL")
+	}
+	s.close = append(s.close, queue.Close)
+	s.broker, err = broker.New(broker.Options{
+		Queue: queue, Manifests: knative.Manifests, Resolve: s.resolve,
+		Parallelism: map[string]int{"convert": s.config.Conversions},
+	})
+	if err != nil {
+		return err
+	}
+	s.handler = origin(functions)
+	prefix := strings.TrimPrefix(s.base, "http://"+s.loop.Addr().String())
+	var mux web.Mux
+	for _, name := range []string{"convert", "notify", "reconcile"} {
+		mux.Handle(prefix+name+"/", http.StripPrefix(prefix+name, functions[name]))
+	}
+	mux.Handle(prefix+"broker", s.broker.Ingress())
+	s.inner = &mux
+	return nil
+}
+
+// resolve finds the address of a destination in a manifest: a Service of
+// Knative is the function of that name.
+func (s *System) resolve(d duckv1.Destination) (string, error) {
+	if d.Ref == nil || d.Ref.Kind != "Service" {
+		return "", fail.New(fail.Invalid, "a destination is no Service")
+	}
+	path := ""
+	if d.URI != nil {
+		path = strings.TrimPrefix(d.URI.Path, "/")
+	}
+	return s.base + d.Ref.Name + "/" + path, nil
+}
+
+// Handler is the gateway: all that people use.
+func (s *System) Handler() http.Handler { return s.handler }
+
+// Ready reports whether every store can be used now.
+func (s *System) Ready(ctx context.Context) error { return s.opener.Ready(ctx) }
+
+// Start begins to deliver events, and to sweep. Stop ends both.
+func (s *System) Start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	loop := web.Server{Handler: s.inner, Drain: s.config.DrainTimeout}
+	s.wait.Go(func() { report("loopback", loop.Serve(ctx, s.loop)) })
+	s.wait.Go(func() { report("broker", s.broker.Run(ctx)) })
+	s.wait.Go(func() { s.tick(ctx) })
+}
+
+func report(what string, err error) {
+	if err != nil {
+		slog.Error(what+" ended", "error", err)
+	}
+}
+
+// tick sends reconcile what a PingSource would, at once and then again and
+// again.
+func (s *System) tick(ctx context.Context) {
+	reconcile := event.NewSender(s.base + "reconcile/")
+	every := time.NewTicker(s.config.SweepEvery)
+	defer every.Stop()
+	for {
+		e := cloudevents.New()
+		e.SetID(uuid.NewString())
+		e.SetType(event.TypePing)
+		e.SetSource("/apis/v1/namespaces/audio-alchemist/pingsources/reconcile")
+		e.SetTime(time.Now().UTC())
+		_ = e.SetData(cloudevents.ApplicationJSON, struct{}{}) // cannot fail
+		if err := reconcile.Send(ctx, e); err != nil && ctx.Err() == nil {
+			slog.Warn("sweep failed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+	}
+}
+
+// Stop ends the deliveries: those under way may go on until ctx is done, then
+// they are cut off, to be made again by the next process. It closes all that
+// Open opened.
+func (s *System) Stop(ctx context.Context) error {
+	err := s.broker.Drain(ctx)
+	s.cancel()
+	s.wait.Wait()
+	return errors.Join(err, s.closeAll())
+}
+
+func (s *System) closeAll() error {
+	var errs []error
+	for i := len(s.close) - 1; i >= 0; i-- {
+		errs = append(errs, s.close[i]())
+	}
+	s.close = nil
+	return errors.Join(errs...)
+}
+
+// Run serves the whole system on the listener until ctx is done, then drains:
+// requests and deliveries under way may take DRAIN_TIMEOUT in all. It closes
+// the listener.
+func Run(ctx context.Context, c config.Config, l net.Listener, out io.Writer) error {
+	s, err := Open(ctx, c, out)
+	if err != nil {
+		_ = l.Close()
+		return err
+	}
+	s.Start()
+	slog.Info("serving", "address", "http://"+l.Addr().String(), "data", c.DataDir)
+	err = web.Server{Handler: s.handler, Ready: s.Ready, Drain: c.DrainTimeout}.Serve(ctx, l)
+	slog.Info("draining", "within", c.DrainTimeout)
+	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.DrainTimeout)
+	defer cancel()
+	err = errors.Join(err, s.Stop(bound))
+	slog.Info("stopped")
+	return err
+}

@@ -1,0 +1,115 @@
+// Package alchemist is the composition root: it makes the functions of the
+// configuration and joins them.
+//
+// As a function of Knative's func it is the whole system in one process, or,
+// with FUNCTION=convert, that one function. Program cmd/alchemist runs the
+// same system by itself.
+package alchemist
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"os"
+
+	"github.com/opengundumstyle/audio-alchemist/functions/gateway"
+	"github.com/opengundumstyle/audio-alchemist/shared/backend"
+	"github.com/opengundumstyle/audio-alchemist/shared/config"
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/web"
+)
+
+// Function is what Knative's func runs: Start, then Handle for each request,
+// then Stop.
+type Function struct {
+	handler http.Handler
+	ready   func(context.Context) error
+	stop    func(context.Context) error
+}
+
+// New is called by func, once.
+func New() *Function { return &Function{} }
+
+// Start opens what the function needs. The map overrides the environment.
+func (f *Function) Start(ctx context.Context, env map[string]string) error {
+	c, err := config.Load(func(name string) string {
+		if v, ok := env[name]; ok {
+			return v
+		}
+		return os.Getenv(name)
+	})
+	if err != nil {
+		return err
+	}
+	slog.SetDefault(c.Logger(os.Stderr))
+	if c.Function != "" {
+		return f.startOne(ctx, c)
+	}
+	s, err := Open(ctx, c, os.Stdout)
+	if err != nil {
+		return err
+	}
+	s.Start()
+	f.handler, f.ready, f.stop = s.Handler(), s.Ready, s.Stop
+	return nil
+}
+
+// startOne serves the single function that FUNCTION names.
+func (f *Function) startOne(ctx context.Context, c config.Config) error {
+	o := backend.New(ctx)
+	f.ready, f.stop = o.Ready, func(context.Context) error { return o.Close() }
+	if c.Function == "gateway" {
+		f.handler = remote(c, o)
+		return o.Err()
+	}
+	s := openStores(c, o)
+	if err := o.Err(); err != nil {
+		return errors.Join(err, o.Close())
+	}
+	handler, ok := s.functions()[c.Function]
+	if !ok {
+		return errors.Join(fail.New(fail.Invalid, "FUNCTION: there is no function %q", c.Function), o.Close())
+	}
+	f.handler = handler
+	return nil
+}
+
+// remote is the gateway in front of functions that are elsewhere.
+func remote(c config.Config, o *backend.Opener) http.Handler {
+	return origin(map[string]http.Handler{
+		"login":    gateway.Proxy(o.Address("LOGIN_URL", c.LoginURL)),
+		"upload":   gateway.Proxy(o.Address("UPLOAD_URL", c.UploadURL)),
+		"download": gateway.Proxy(o.Address("DOWNLOAD_URL", c.DownloadURL)),
+		"jobs":     gateway.Proxy(o.Address("JOBS_URL", c.JobsURL)),
+	})
+}
+
+// Handle answers one request.
+func (f *Function) Handle(w http.ResponseWriter, r *http.Request) {
+	if f.handler == nil {
+		web.Error(w, r, fail.New(fail.Unavailable, "The function has not started yet."))
+		return
+	}
+	f.handler.ServeHTTP(w, r)
+}
+
+// Ready reports whether requests can be answered now.
+func (f *Function) Ready(ctx context.Context) (bool, error) {
+	if f.ready == nil {
+		return false, fail.New(fail.Unavailable, "not started")
+	}
+	err := f.ready(ctx)
+	return err == nil, err
+}
+
+// Alive reports that the process works at all.
+func (f *Function) Alive(context.Context) (bool, error) { return true, nil }
+
+// Stop ends the function: deliveries under way may go on until ctx is done.
+func (f *Function) Stop(ctx context.Context) error {
+	if f.stop == nil {
+		return nil
+	}
+	return f.stop(ctx)
+}
