@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -63,7 +64,7 @@ func manifest(triggers ...[4]string) fstest.MapFS {
 
 // world is a running broker with its queue and its subscribers.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	path     string
 	services map[string]string // name → URL
 	options  broker.Options
@@ -73,7 +74,7 @@ type world struct {
 }
 
 // start runs a broker. services are the subscribers by name.
-func start(t *testing.T, manifests fstest.MapFS, services map[string]http.HandlerFunc, set ...func(*broker.Options)) *world {
+func start(t testing.TB, manifests fstest.MapFS, services map[string]http.HandlerFunc, set ...func(*broker.Options)) *world {
 	t.Helper()
 	w := &world{t: t, path: filepath.Join(t.TempDir(), "queue.db"), services: map[string]string{}}
 	for name, h := range services {
@@ -175,7 +176,7 @@ func answer(t *testing.T, w http.ResponseWriter, e cloudevents.Event) {
 	}
 }
 
-func next[T any](t *testing.T, c <-chan T) T {
+func next[T any](t testing.TB, c <-chan T) T {
 	t.Helper()
 	select {
 	case v := <-c:
@@ -211,4 +212,14 @@ func (l *lines) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.buf.String()
+}
+
+// contextUntilEOF returns a context that ends with the input.
+func contextUntilEOF(in io.Reader) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		_, _ = io.Copy(io.Discard, in)
+		cancel()
+	}()
+	return ctx, cancel
 }
