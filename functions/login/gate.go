@@ -34,8 +34,8 @@ func accountKey(email string) string {
 // gate keeps guesses that come at the same moment from getting round the
 // limit: of one pair, only as many are let in at once as may still fail; the
 // others wait for how those end. The count itself is in the ledger, so that it
-// holds for every instance; instances that guess at the same moment can each
-// overshoot it once.
+// holds for every instance; only guesses that reach several instances at the
+// same moment can get past it, by at most ten for each further instance.
 type gate struct {
 	failures func(context.Context, pair) (n int, oldest time.Time, err error)
 	now      func() time.Time
