@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2/event"
@@ -40,8 +39,7 @@ type System struct {
 	config  config.Config
 	close   []func() error
 
-	cancel context.CancelFunc
-	wait   sync.WaitGroup
+	ends []func() // what Start began, in the order of ending
 }
 
 // Open opens the data folder and everything in it. Where an earlier process
@@ -112,7 +110,7 @@ func (s *System) compose(ctx context.Context, functions map[string]http.Handler)
 	s.close = append(s.close, queue.Close)
 	s.broker, err = broker.New(broker.Options{
 		Queue: queue, Manifests: knative.Manifests, Resolve: s.resolve,
-		Parallelism: map[string]int{"convert": s.config.Conversions},
+		Parallelism: map[string]int{"convert": s.config.Conversions}, Drain: s.config.DrainTimeout,
 	})
 	if err != nil {
 		return err
@@ -128,17 +126,13 @@ func (s *System) compose(ctx context.Context, functions map[string]http.Handler)
 	return nil
 }
 
-// resolve finds the address of a destination in a manifest: a Service of
+// resolve finds the address of what a manifest refers to: a Service of
 // Knative is the function of that name.
-func (s *System) resolve(d duckv1.Destination) (string, error) {
-	if d.Ref == nil || d.Ref.Kind != "Service" {
-		return "", fail.New(fail.Invalid, "a destination is no Service")
+func (s *System) resolve(ref duckv1.KReference) (string, error) {
+	if ref.Kind != "Service" {
+		return "", fail.New(fail.Invalid, "%s %s is no Service", ref.Kind, ref.Name)
 	}
-	path := ""
-	if d.URI != nil {
-		path = strings.TrimPrefix(d.URI.Path, "/")
-	}
-	return s.base + d.Ref.Name + "/" + path, nil
+	return s.base + ref.Name + "/", nil
 }
 
 // Handler is the gateway: all that people use.
@@ -149,23 +143,28 @@ func (s *System) Ready(ctx context.Context) error { return s.opener.Ready(ctx) }
 
 // Start begins to deliver events, and to sweep. Stop ends both.
 func (s *System) Start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	s.cancel = cancel
-	loop := web.Server{Handler: s.inner, Drain: s.config.DrainTimeout}
-	s.wait.Go(func() { report("loopback", loop.Serve(ctx, s.loop)) })
-	s.wait.Go(func() { report("broker", s.broker.Run(ctx)) })
-	s.wait.Go(func() { s.tick(ctx) })
+	loop := web.Server{Handler: s.inner}
+	s.begin("loopback", func(ctx context.Context) error { return loop.Serve(ctx, s.loop) })
+	s.begin("broker", s.broker.Run)
+	s.begin("ticker", s.tick)
 }
 
-func report(what string, err error) {
-	if err != nil {
-		slog.Error(what+" ended", "error", err)
-	}
+// begin runs a part of the system until Stop.
+func (s *System) begin(what string, run func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := run(ctx); err != nil {
+			slog.Error("part of the system ended", "part", what, "error", err)
+		}
+	}()
+	s.ends = append([]func(){func() { cancel(); <-ended }}, s.ends...)
 }
 
 // tick sends reconcile what a PingSource would, at once and then again and
 // again.
-func (s *System) tick(ctx context.Context) {
+func (s *System) tick(ctx context.Context) error {
 	reconcile := event.NewSender(s.base + "reconcile/")
 	every := time.NewTicker(s.config.SweepEvery)
 	defer every.Stop()
@@ -181,20 +180,21 @@ func (s *System) tick(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case <-every.C:
 		}
 	}
 }
 
-// Stop ends the deliveries: those under way may go on until ctx is done, then
-// they are cut off, to be made again by the next process. It closes all that
-// Open opened.
-func (s *System) Stop(ctx context.Context) error {
-	err := s.broker.Drain(ctx)
-	s.cancel()
-	s.wait.Wait()
-	return errors.Join(err, s.closeAll())
+// Stop ends what Start began, the ticker and the broker before the functions
+// that they call: deliveries under way may take DRAIN_TIMEOUT, then they are
+// cut off, to be made again by the next process. It closes all that Open
+// opened.
+func (s *System) Stop() error {
+	for _, end := range s.ends {
+		end()
+	}
+	return s.closeAll()
 }
 
 func (s *System) closeAll() error {
@@ -207,7 +207,7 @@ func (s *System) closeAll() error {
 }
 
 // Run serves the whole system on the listener until ctx is done, then drains:
-// requests and deliveries under way may take DRAIN_TIMEOUT in all. It closes
+// requests under way may take DRAIN_TIMEOUT, and then deliveries. It closes
 // the listener.
 func Run(ctx context.Context, c config.Config, l net.Listener, out io.Writer) error {
 	s, err := Open(ctx, c, out)
@@ -219,9 +219,7 @@ func Run(ctx context.Context, c config.Config, l net.Listener, out io.Writer) er
 	slog.Info("serving", "address", "http://"+l.Addr().String(), "data", c.DataDir)
 	err = web.Server{Handler: s.handler, Ready: s.Ready, Drain: c.DrainTimeout}.Serve(ctx, l)
 	slog.Info("draining", "within", c.DrainTimeout)
-	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.DrainTimeout)
-	defer cancel()
-	err = errors.Join(err, s.Stop(bound))
+	err = errors.Join(err, s.Stop())
 	slog.Info("stopped")
 	return err
 }

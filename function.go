@@ -25,7 +25,7 @@ import (
 type Function struct {
 	handler http.Handler
 	ready   func(context.Context) error
-	stop    func(context.Context) error
+	stop    func() error
 }
 
 // New is called by func, once.
@@ -58,7 +58,7 @@ func (f *Function) Start(ctx context.Context, env map[string]string) error {
 // startOne serves the single function that FUNCTION names.
 func (f *Function) startOne(ctx context.Context, c config.Config) error {
 	o := backend.New(ctx)
-	f.ready, f.stop = o.Ready, func(context.Context) error { return o.Close() }
+	f.ready, f.stop = o.Ready, o.Close
 	if c.Function == "gateway" {
 		f.handler = remote(c, o)
 		return o.Err()
@@ -106,10 +106,10 @@ func (f *Function) Ready(ctx context.Context) (bool, error) {
 // Alive reports that the process works at all.
 func (f *Function) Alive(context.Context) (bool, error) { return true, nil }
 
-// Stop ends the function: deliveries under way may go on until ctx is done.
-func (f *Function) Stop(ctx context.Context) error {
+// Stop ends the function; deliveries under way may take DRAIN_TIMEOUT.
+func (f *Function) Stop(context.Context) error {
 	if f.stop == nil {
 		return nil
 	}
-	return f.stop(ctx)
+	return f.stop()
 }

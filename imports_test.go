@@ -1,0 +1,111 @@
+package alchemist_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/opengundumstyle/audio-alchemist"
+
+// imports returns, for each package of the module, what of the module its
+// code (without tests) imports directly, both by their path below the module.
+func imports(t *testing.T) map[string][]string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string][]string{}
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		name, ours := strings.CutPrefix(p.ImportPath, module)
+		if !ours {
+			continue
+		}
+		name = strings.TrimPrefix(name, "/")
+		all[name] = []string{}
+		for _, i := range p.Imports {
+			if i, ours := strings.CutPrefix(i, module); ours {
+				all[name] = append(all[name], strings.TrimPrefix(i, "/"))
+			}
+		}
+	}
+}
+
+// TestImportRule holds the layering: functions do not know one another nor
+// where their stores come from, and the packages at the bottom know nothing
+// but the kinds of error.
+func TestImportRule(t *testing.T) {
+	within := func(p, folder string) bool { return p == folder || strings.HasPrefix(p, folder+"/") }
+	composes := func(p string) bool { return p == "" || within(p, "cmd") }
+	all := imports(t)
+	if len(all) < 20 {
+		t.Fatalf("only %d packages found", len(all))
+	}
+	for p, imports := range all {
+		for _, i := range imports {
+			if strings.HasPrefix(p, "functions/") && strings.HasPrefix(i, "functions/") && !within(i, functionOf(p)) && p != "functions/internal/fixture" {
+				t.Errorf("%s imports %s: a function imports no other function", p, i)
+			}
+			if (i == "shared/backend" || i == "shared/config") && !composes(p) {
+				t.Errorf("%s imports %s: only the composition root and the mains do", p, i)
+			}
+			if within(i, "shared/broker") && !composes(p) && !within(p, "shared/broker") {
+				t.Errorf("%s imports %s: functions know no broker", p, i)
+			}
+			for _, low := range []string{"job", "event", "user", "blob", "media", "mail", "token"} {
+				if low := "shared/" + low; within(p, low) && i != "shared/fail" && !within(i, low) {
+					t.Errorf("%s imports %s: of ours it imports shared/fail alone", p, i)
+				}
+			}
+		}
+		if (p == "shared/config" || p == "shared/fail") && len(imports) > 0 {
+			t.Errorf("%s imports %v: it imports nothing of ours", p, imports)
+		}
+	}
+}
+
+func functionOf(p string) string {
+	parts := strings.Split(p, "/")
+	return path.Join(parts[:min(2, len(parts))]...)
+}
+
+// TestOnlyLoginCanSign holds that no other function is handed an issuer of
+// tokens.
+func TestOnlyLoginCanSign(t *testing.T) {
+	found := false
+	err := filepath.WalkDir("functions", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") ||
+			strings.HasPrefix(path, "functions/internal/fixture/") {
+			return err
+		}
+		code, err := os.ReadFile(path)
+		if err == nil && bytes.Contains(code, []byte("token.Issuer")) {
+			found = true
+			if filepath.Dir(path) != "functions/login" {
+				t.Errorf("%s names token.Issuer", path)
+			}
+		}
+		return err
+	})
+	if err != nil || !found {
+		t.Errorf("looked for token.Issuer: found %v, %v", found, err)
+	}
+}
