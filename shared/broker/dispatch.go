@@ -125,17 +125,25 @@ func (b *Broker) reply(ctx context.Context, log *slog.Logger, r *route, d Delive
 	if a.reply == nil && a.err == nil {
 		return d.Ack(ctx)
 	}
-	var p Publication
-	err := a.err
-	if err == nil {
-		p, err = b.publication(*a.reply)
-	}
+	p, err := b.replyTo(e, a)
 	if err != nil {
 		log.WarnContext(ctx, "reply cannot be published", "error", err)
 		a.body = []byte(err.Error())
 		return b.bury(ctx, log, r, d, e, a)
 	}
 	return d.Ack(ctx, p)
+}
+
+// replyTo routes a reply. One without a trace continues that of its cause.
+func (b *Broker) replyTo(cause cloudevents.Event, a answer) (Publication, error) {
+	if a.err != nil {
+		return Publication{}, a.err
+	}
+	trace, ok := cause.Extensions()[event.TraceExtension]
+	if ok && a.reply.Extensions()[event.TraceExtension] == nil {
+		a.reply.SetExtension(event.TraceExtension, trace)
+	}
+	return b.publication(*a.reply)
 }
 
 // bury ends a delivery as a dead letter, or drops the event where there is

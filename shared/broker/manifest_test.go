@@ -1,10 +1,15 @@
 package broker_test
 
 import (
+	"encoding/json"
+	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"sigs.k8s.io/yaml"
 
 	"github.com/opengundumstyle/audio-alchemist/config/knative"
 	"github.com/opengundumstyle/audio-alchemist/shared/broker"
@@ -49,6 +54,54 @@ func TestProductionManifests(t *testing.T) {
 		// last delivery shorter than RabbitMQ's consumer timeout.
 		if waits < 11*time.Minute || waits+tr.Delivery.Timeout > 29*time.Minute {
 			t.Errorf("%s: the retries take %v", tr.Name, waits)
+		}
+	}
+}
+
+func TestKustomizationNamesEveryManifest(t *testing.T) {
+	var k struct{ Resources []string }
+	text, err := knative.Manifests.ReadFile("kustomization.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(text, &k); err != nil {
+		t.Fatal(err)
+	}
+	files, err := fs.Glob(knative.Manifests, "*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := append(k.Resources, "kustomization.yaml")
+	slices.Sort(got)
+	if !slices.Equal(got, files) {
+		t.Errorf("the kustomization has %v, the folder %v", got, files)
+	}
+}
+
+func TestEachTypeHasAnEventType(t *testing.T) {
+	for _, typ := range []string{event.TypeVideoUploaded, event.TypeConversionCompleted, event.TypeConversionFailed} {
+		var m struct {
+			Metadata struct{ Name, Namespace string }
+			Spec     struct{ Type, Schema string }
+		}
+		short := strings.TrimSuffix(strings.TrimPrefix(typ, "dev.audioalchemist."), ".v1")
+		text, err := knative.Manifests.ReadFile("eventtype-" + strings.ReplaceAll(short, ".", "-") + ".yaml")
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if err := yaml.Unmarshal(text, &m); err != nil {
+			t.Error(err)
+		}
+		var schema struct {
+			ID string `json:"$id"`
+		}
+		text, err = event.Schemas.ReadFile("schema/" + typ + ".json")
+		if err == nil {
+			err = json.Unmarshal(text, &schema)
+		}
+		if err != nil || m.Spec.Type != typ || m.Metadata.Name != typ || m.Spec.Schema != schema.ID {
+			t.Errorf("%s: got %+v, want the type and its schema %s (%v)", typ, m, schema.ID, err)
 		}
 	}
 }

@@ -48,17 +48,22 @@ func (q *Queue) write() {
 		select {
 		case o := <-q.ops:
 			batch = q.gather(append(batch[:0], o))
+			q.apply(batch)
 		case <-q.done:
 			return
 		}
-		if err := q.commit(batch); err == nil {
-			q.report(batch, nil)
-			continue
-		}
-		// One bad change must not spoil the others.
-		for i, o := range batch {
-			q.report(batch[i:i+1], q.commit([]*op{o}))
-		}
+	}
+}
+
+// apply writes a batch, and each change by itself where they fail together:
+// a bad one must not spoil the others.
+func (q *Queue) apply(batch []*op) {
+	if q.commit(batch) == nil {
+		q.report(batch, nil)
+		return
+	}
+	for i := range batch {
+		q.report(batch[i:i+1], q.commit(batch[i:i+1]))
 	}
 }
 

@@ -1,0 +1,125 @@
+package sqlqueue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/broker"
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+)
+
+func opened(t *testing.T) *Queue {
+	t.Helper()
+	q, err := Open(filepath.Join(t.TempDir(), "queue.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = q.Close() })
+	return q
+}
+
+func TestEveryCommitIsSynced(t *testing.T) {
+	q := opened(t)
+	for pragma, want := range map[string]string{
+		"journal_mode": "wal", "synchronous": "2", "locking_mode": "exclusive",
+	} {
+		var got string
+		if err := q.db.QueryRow("pragma " + pragma).Scan(&got); err != nil || got != want {
+			t.Errorf("%s: got %s (%v), want %s", pragma, got, err, want)
+		}
+	}
+}
+
+func TestFullDiskLosesNothing(t *testing.T) {
+	q := opened(t)
+	small := broker.Message{Body: []byte("small")}
+	if err := q.Publish(t.Context(), small, "q"); err != nil {
+		t.Fatal(err)
+	}
+	pages := func(n string) {
+		if _, err := q.db.Exec("pragma max_page_count = " + n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pages("1") // which means: no more than there are
+	large := broker.Message{Body: []byte(strings.Repeat("x", 1<<20))}
+	for range 3 {
+		if err := q.Publish(t.Context(), large, "q", "r"); !fail.Is(err, fail.Unavailable) {
+			t.Fatalf("got %v, want an unavailable error", err)
+		}
+	}
+	pages("1000000")
+	if err := q.Publish(t.Context(), large, "q"); err != nil {
+		t.Fatal("the disk has room again:", err)
+	}
+	got := map[int]int{}
+	var mu sync.Mutex
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for _, queue := range []string{"q", "r"} {
+		err := q.Consume(ctx, queue, 1, func(d broker.Delivery) {
+			mu.Lock()
+			defer mu.Unlock()
+			got[len(d.Message().Body)]++
+			if err := d.Ack(context.Background()); err != nil {
+				t.Error(err)
+			}
+			if got[1<<20] == 1 {
+				cancel()
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(got) != 2 || got[len("small")] != 1 || got[1<<20] != 1 {
+		t.Errorf("received %v, want the message from before and the one from after", got)
+	}
+}
+
+func TestABadChangeSpoilsNoOther(t *testing.T) {
+	q := opened(t)
+	bad := errors.New("bad")
+	change := func(f func(*sql.Tx) error) *op {
+		return &op{change: f, result: make(chan error, 1)}
+	}
+	send := func(tx *sql.Tx) error {
+		return q.send(tx, broker.Message{Body: []byte("a")}, 0, []string{"q"})
+	}
+	batch := []*op{change(send), change(func(*sql.Tx) error { return bad }), change(send)}
+	q.apply(batch)
+	for i, want := range []error{nil, bad, nil} {
+		if err := <-batch[i].result; !errors.Is(err, want) {
+			t.Errorf("change %d: got %v, want %v", i, err, want)
+		}
+	}
+	var n int
+	if err := q.db.QueryRow("select count(*) from goqite").Scan(&n); err != nil || n != 2 {
+		t.Errorf("%d messages stored (%v), want 2", n, err)
+	}
+}
+
+func TestNoMessageIsEverHidden(t *testing.T) {
+	q := opened(t)
+	if err := q.Publish(t.Context(), broker.Message{Body: []byte("a")}, "q"); err != nil {
+		t.Fatal(err)
+	}
+	const often = 50
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	n := 0
+	err := q.Consume(ctx, "q", 1, func(broker.Delivery) {
+		if n++; n == often {
+			cancel()
+		}
+	})
+	if err != nil || n != often {
+		t.Errorf("received %d times (%v), want %d", n, err, often)
+	}
+}
