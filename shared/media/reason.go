@@ -1,0 +1,104 @@
+package media
+
+import (
+	"context"
+	"errors"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+)
+
+// The reasons for which a file cannot be converted, in words for the person
+// who uploaded it. All are fail.Invalid: the same file will fail again.
+// Compare with errors.Is.
+var (
+	ErrNotMedia = fail.New(fail.Invalid, "This is not a video or audio file, or not of a kind that can be converted.")
+	ErrDamaged  = fail.New(fail.Invalid, "The file is damaged or cut short; it cannot be read.")
+	ErrCutShort = fail.New(fail.Invalid, "The file is cut short: a part of it is missing at the end. Perhaps it was not copied or uploaded completely.")
+	ErrNoSound  = fail.New(fail.Invalid, "The file has no sound, so there is nothing to convert.")
+	ErrCodec    = fail.New(fail.Invalid, "The sound of this file is encoded in a way that cannot be read.")
+	ErrTooLong  = fail.New(fail.Invalid, "The conversion takes longer than is allowed for one file.")
+)
+
+// outcome turns the end of a program into an error: the ctx's cause where it
+// was ended for that, fail.Unavailable for a fault of this machine, the
+// fail.Invalid reason that the program's messages point to otherwise.
+func outcome(ctx context.Context, program string, err error, log *messages) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		cause := context.Cause(ctx)
+		if e := (*fail.Error)(nil); errors.As(cause, &e) {
+			return cause
+		}
+		return fail.Wrap(fail.Unavailable, cause, "run %s", program)
+	}
+	err = &ProgramError{Program: program, Messages: log.String(), Err: err}
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || killedFromOutside(exit) || log.has(faultsOfMachine...) {
+		return fail.Wrap(fail.Unavailable, err, "run %s", program)
+	}
+	return because(reason(log), err)
+}
+
+// because gives the person's reason, with what the operator may want to know.
+func because(reason, cause error) error {
+	return &rejection{reason: reason, cause: cause}
+}
+
+// rejection reads as both in a log; its chain goes on with the reason alone.
+type rejection struct{ reason, cause error }
+
+func (r *rejection) Error() string { return r.reason.Error() + ": " + r.cause.Error() }
+func (r *rejection) Unwrap() error { return r.reason }
+
+// killedFromOutside tells a signal that somebody sent, such as the kernel
+// short of memory, from one by which a program ends itself on bad input.
+func killedFromOutside(exit *exec.ExitError) bool {
+	ws, ok := exit.Sys().(syscall.WaitStatus)
+	if !ok || !ws.Signaled() {
+		return false
+	}
+	switch ws.Signal() {
+	case syscall.SIGSEGV, syscall.SIGABRT, syscall.SIGFPE, syscall.SIGILL, syscall.SIGBUS:
+		return false
+	}
+	return true
+}
+
+var faultsOfMachine = []string{
+	"No space left on device", "Disk quota exceeded", "File too large", "Input/output error",
+	"Permission denied", "No such file or directory", "Cannot allocate memory",
+	"Too many open files", "Resource temporarily unavailable", "Read-only file system",
+}
+
+func reason(log *messages) error {
+	switch {
+	case log.has("moov atom not found", "Error reading header", "partial file"):
+		return ErrDamaged
+	case log.has("not on whitelist", "Invalid data found when processing input"):
+		return ErrNotMedia
+	case log.has("Decoder not found", "Decoder (codec", "not currently supported", "not implemented"):
+		return ErrCodec
+	}
+	return ErrDamaged
+}
+
+// ProgramError is what ffmpeg or ffprobe left behind when it failed: for the
+// operator's log, never for clients.
+type ProgramError struct {
+	Program  string // "ffmpeg" or "ffprobe"
+	Messages string // the end of what it wrote to stderr, at most 8 KiB
+	Err      error
+}
+
+// Error returns the exit status and the last messages on one line.
+func (e *ProgramError) Error() string {
+	return e.Program + ": " + e.Err.Error() + ": " + strings.ReplaceAll(e.Messages, "\n", " | ")
+}
+
+// Unwrap returns the cause.
+func (e *ProgramError) Unwrap() error { return e.Err }

@@ -1,0 +1,65 @@
+package media
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+)
+
+// inputFile and outputFile are how the programs see the files they are given:
+// descriptors, so that no name reaches a command line. Linux opens the file
+// anew, and unlinked ones too; elsewhere it is the same open file with the
+// same offset, hence rewind.
+const (
+	inputFile  = "file:/dev/fd/3"
+	outputFile = "file:/dev/fd/4"
+)
+
+// demuxers is the allow-list of containers. Nothing on it opens another file
+// or address, given that a demuxer inside another (subtitles in AVI) is held
+// to the same list. Never on it: hls, dash, concat, image2, sdp, rtsp,
+// imf, vobsub, lavfi.
+const demuxers = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,live_flv,asf,asf_o," +
+	"wav,w64,aiff,au,caf,flac,ogg,mp3,aac,ac3,eac3,dts,dtshd,truehd,amr,amrnb,amrwb,wv,tta,ape,mxf,dv,nut"
+
+// inputOptions go before -i, for both programs alike: they must number the
+// streams the same way.
+func inputOptions() []string {
+	return []string{"-protocol_whitelist", "file", "-format_whitelist", demuxers}
+}
+
+// run runs one program to its end, with files as descriptors 3 and up, and
+// returns how it ended; see outcome. Its whole process group is killed when
+// ctx is done, and on Linux the program when this process dies.
+func run(ctx context.Context, path string, args []string, stdout io.Writer, log *messages, files ...*os.File) error {
+	for _, f := range files {
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return fail.Wrap(fail.Unavailable, err, "rewind")
+		}
+	}
+	dir, release, err := emptyDir()
+	if err != nil {
+		return fail.Wrap(fail.Unavailable, err, "make an empty folder")
+	}
+	defer release()
+
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Dir = dir
+	cmd.Env = []string{} // not nil: that would hand on ours, secrets and all
+	cmd.Stdout, cmd.Stderr = stdout, log
+	cmd.ExtraFiles = files
+	cmd.SysProcAttr = attributes()
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 2 * time.Second // for the pipes, should a grandchild have left the group
+
+	// Linux sends Pdeathsig when the thread that started the program ends.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return cmd.Run()
+}
