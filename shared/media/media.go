@@ -69,7 +69,7 @@ type Stream struct {
 	Codec      string // as ffprobe names it: "aac"
 	SampleRate int    // in Hz
 	Channels   int
-	Bitrate    int    // in bit/s; zero where unknown
+	Bitrate    int // in bit/s; zero where unknown
 }
 
 // Tags are what is carried over to the MP3; each may be empty, and has at
