@@ -78,7 +78,7 @@ func TestVerify(t *testing.T) {
 }
 
 func TestFiftyLoginsAtOnceTakeTheMemoryOfTwo(t *testing.T) {
-	const limit = 400 << 20 // fifty unbounded would take 2.3 GiB
+	const limit = 320 << 20 // fifty unbounded would take 2.3 GiB
 	h := NewHasher(HasherOptions{Concurrent: 2, Wait: time.Minute})
 	hash, err := h.Hash(t.Context(), "correct horse")
 	if err != nil {
