@@ -1,0 +1,172 @@
+package alchemist_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/job"
+)
+
+// TestSIGKILLLosesNothing uploads 30 videos while the program is killed at 20
+// random moments and started again. In the end every accepted job is done,
+// each job has one MP3 of the right length and one mail, and nothing else is
+// left: no blob, no temporary file, no process.
+func TestSIGKILLLosesNothing(t *testing.T) {
+	const jobs, kills, seconds = 30, 20, 8
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+
+	data, port := t.TempDir(), freePort(t)
+	content := video(t, seconds)
+	run := func(env ...string) *server {
+		s := launch(t, data, port, append([]string{"SWEEP_EVERY=500ms", "DRAIN_TIMEOUT=5s"}, env...)...)
+		s.awaitReady(t)
+		return s
+	}
+	s := run()
+	c := s.admin(t)
+
+	var (
+		wg       sync.WaitGroup
+		mu       sync.Mutex
+		accepted []string
+	)
+	for i := range jobs {
+		wg.Go(func() {
+			id := c.uploadUntilAccepted(t, fmt.Sprintf("video %d.mp4", i), content)
+			mu.Lock()
+			defer mu.Unlock()
+			accepted = append(accepted, id)
+		})
+	}
+	for range kills {
+		wait := time.NewTimer(time.Duration(random.IntN(900)) * time.Millisecond)
+		<-wait.C
+		s.signal(syscall.SIGKILL)
+		<-s.exited
+		s = run()
+	}
+	wg.Wait()
+	c = &client{server: s, http: http.DefaultClient, token: c.token}
+	for _, id := range accepted {
+		if j := c.await(t, id); j.State != job.Done {
+			t.Errorf("job %s ended %s: %v", id, j.State, j.Error)
+		}
+	}
+	// An upload whose answer a kill cut off may have become a job, too.
+	all := c.allJobs(t)
+	if len(accepted) != jobs || len(all) < jobs {
+		t.Fatalf("%d accepted, %d jobs", len(accepted), len(all))
+	}
+	for _, j := range all {
+		c.await(t, j.ID)
+	}
+	eventually(t, "each job has its mail", 60*time.Second, func() bool { return len(s.mails(t)) >= len(all) })
+	s.stop(t)
+
+	// Whatever no job refers to goes with a sweep that waits for nothing.
+	s = run("ORPHAN_AGE=0s")
+	eventually(t, "one video and one MP3 for each job", 60*time.Second, func() bool {
+		return len(s.files(t, "blobs/videos")) == len(all) && len(s.files(t, "blobs/mp3s")) == len(all)
+	})
+	if mails := s.mails(t); len(mails) != len(all) {
+		t.Errorf("%d mails for %d jobs", len(mails), len(all))
+	}
+	for _, folder := range []string{"work", "blobs/tmp", "mail/tmp"} {
+		if left := s.files(t, folder); len(left) != 0 {
+			t.Errorf("left in %s: %v", folder, left)
+		}
+	}
+	c = &client{server: s, http: http.DefaultClient, token: c.token}
+	for _, j := range all {
+		j = c.job(t, j.ID)
+		if len(j.Results) != 1 {
+			t.Fatalf("job %+v", j)
+		}
+		_, mp3 := c.call(t, "GET", j.Results[0].URL)
+		if d := duration(t, mp3); d < seconds-0.1 || d > seconds+0.2 {
+			t.Errorf("job %s: the MP3 lasts %g s, want %d", j.ID, d, seconds)
+		}
+	}
+	if left := processesOf(t, data); len(left) > 1 {
+		t.Errorf("processes left: %v", left)
+	}
+	t.Logf("%d jobs, %d of them not answered for", len(all), len(all)-jobs)
+}
+
+// uploadUntilAccepted uploads again and again while the server comes and goes.
+func (c *client) uploadUntilAccepted(t *testing.T, name string, content []byte) string {
+	deadline := time.After(2 * time.Minute)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-deadline:
+			t.Errorf("%s was never accepted", name)
+			return ""
+		case <-tick.C:
+		}
+		resp, err := c.http.Do(c.uploadRequest(t, name, bytes.NewReader(content)))
+		if err != nil {
+			continue
+		}
+		var body bytes.Buffer
+		_, err = body.ReadFrom(resp.Body)
+		_ = resp.Body.Close()
+		if err == nil && resp.StatusCode == http.StatusAccepted {
+			return decode[job.View](t, body.Bytes()).ID
+		}
+	}
+}
+
+// allJobs reads every page of the list.
+func (c *client) allJobs(t *testing.T) []job.View {
+	t.Helper()
+	var all []job.View
+	for next := "/jobs?limit=7"; next != ""; {
+		_, body := c.call(t, "GET", next)
+		page := decode[struct {
+			Jobs []job.View
+			Next *string
+		}](t, body)
+		all, next = append(all, page.Jobs...), ""
+		if page.Next != nil {
+			next = *page.Next
+		}
+	}
+	return all
+}
+
+// processesOf lists the processes that have a file below the folder open: the
+// server itself, and what it started.
+func processesOf(t *testing.T, folder string) []string {
+	t.Helper()
+	fds, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil // no Linux: the folders above have to do
+	}
+	var all []string
+	for _, p := range fds {
+		open, err := os.ReadDir("/proc/" + p.Name() + "/fd")
+		if err != nil {
+			continue
+		}
+		for _, fd := range open {
+			if target, err := os.Readlink("/proc/" + p.Name() + "/fd/" + fd.Name()); err == nil && strings.HasPrefix(target, folder) {
+				name, _ := os.ReadFile("/proc/" + p.Name() + "/comm")
+				all = append(all, p.Name()+" "+strings.TrimSpace(string(name)))
+				break
+			}
+		}
+	}
+	return all
+}
