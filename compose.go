@@ -68,7 +68,7 @@ func (s stores) functions() map[string]http.Handler {
 			Ledger: s.ledger, Blobs: s.blobs, Media: s.media, WorkDir: c.WorkDir, Timeout: c.ConvertTimeout, Bitrate: c.Bitrate,
 		}),
 		"notify": notify.New(notify.Deps{
-			Ledger: s.ledger, Sender: s.mail, Links: s.links, PublicURL: c.PublicURL,
+			Ledger: s.ledger, Mail: s.mail, Links: s.links, PublicURL: c.PublicURL,
 		}),
 		"download": download.New(download.Deps{
 			Ledger: s.ledger, Blobs: s.blobs, Verifier: s.verifier, Links: s.links,

@@ -105,7 +105,7 @@ func (o *Opener) Mail(address, from string) mail.Sender {
 		case "maildir":
 			return maildir.New(rest, from)
 		case "smtp", "smtps":
-			return smtp.New(address, from)
+			return smtp.New(address, smtp.Options{From: from})
 		default:
 			return nil, unknown("maildir:FOLDER, smtp://… or smtps://…")
 		}
