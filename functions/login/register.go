@@ -78,7 +78,7 @@ func readForm(w http.ResponseWriter, r *http.Request) (form, error) {
 		var in form
 		d := json.NewDecoder(bytes.NewReader(body))
 		d.DisallowUnknownFields()
-		if err := d.Decode(&in); err != nil || d.Decode(new(any)) != io.EOF {
+		if err := d.Decode(&in); err != nil || !errors.Is(d.Decode(new(any)), io.EOF) {
 			return form{}, fail.New(fail.Invalid, `The body is not JSON of the form {"email": "…", "password": "…"}.`)
 		}
 		return in, nil

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"testing"
 )
@@ -32,7 +33,7 @@ func TestClientAddress(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			r := httptest.NewRequest("POST", "/login", nil)
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/login", nil)
 			r.RemoteAddr = tt.remote
 			r.Header["X-Forwarded-For"] = tt.forwarded
 			if got := clientAddress(r, tt.hops); got != tt.want {

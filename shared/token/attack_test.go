@@ -20,8 +20,8 @@ import (
 )
 
 // forge signs a changed copy of a good token.
-func forge(t testing.TB, method jwt.SigningMethod, key any, header, claims map[string]any) string {
-	t.Helper()
+func forge(tb testing.TB, method jwt.SigningMethod, key any, header, claims map[string]any) string {
+	tb.Helper()
 	tok := jwt.New(method)
 	body := jwt.MapClaims{
 		"iss": testIssuer, "aud": testAudience, "sub": "user-1", "jti": "id-1", "admin": true,
@@ -32,7 +32,7 @@ func forge(t testing.TB, method jwt.SigningMethod, key any, header, claims map[s
 	tok.Claims = body
 	signed, err := tok.SignedString(key)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return signed
 }

@@ -93,7 +93,7 @@ func readPrivate(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fail.Wrap(fail.Unavailable, err, "read private file")
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	info, err := f.Stat()
 	if err != nil {
 		return nil, fail.Wrap(fail.Unavailable, err, "read private file")
@@ -114,11 +114,11 @@ func readPrivate(path string) ([]byte, error) {
 // createPrivate writes a file that only its owner may read, unless one is
 // there. It is written aside and linked into place, so that it is never seen
 // in part and never replaces one that another process was quicker to make.
-func createPrivate(path string, make func() ([]byte, error)) error {
+func createPrivate(path string, content func() ([]byte, error)) error {
 	if _, err := os.Stat(path); err == nil {
 		return nil
 	}
-	data, err := make()
+	data, err := content()
 	if err != nil {
 		return fail.Wrap(fail.Internal, err, "make %s", path)
 	}
@@ -130,7 +130,7 @@ func createPrivate(path string, make func() ([]byte, error)) error {
 	if err != nil {
 		return fail.Wrap(fail.Unavailable, err, "make %s", path)
 	}
-	defer os.Remove(temp.Name())
+	defer func() { _ = os.Remove(temp.Name()) }()
 	_, err = temp.Write(data)
 	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
 		return fail.Wrap(fail.Unavailable, err, "write %s", path)

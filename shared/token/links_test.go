@@ -13,11 +13,11 @@ const fid = "3f2b8a54-6f0e-4a51-9a35-0a1b2c3d4e5f"
 
 var secret = []byte("0123456789abcdef0123456789abcdef")
 
-func query(t testing.TB, path string) url.Values {
-	t.Helper()
+func query(tb testing.TB, path string) url.Values {
+	tb.Helper()
 	u, err := url.Parse(path)
 	if err != nil || u.Path != LinkPath {
-		t.Fatalf("link %q: %v", path, err)
+		tb.Fatalf("link %q: %v", path, err)
 	}
 	return u.Query()
 }

@@ -19,22 +19,22 @@ const (
 
 var start = time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC)
 
-func newKey(t testing.TB) ed25519.PrivateKey {
-	t.Helper()
+func newKey(tb testing.TB) ed25519.PrivateKey {
+	tb.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return key
 }
 
 func public(k ed25519.PrivateKey) ed25519.PublicKey { return k.Public().(ed25519.PublicKey) }
 
-func newIssuer(t testing.TB, key ed25519.PrivateKey) *Issuer {
-	t.Helper()
+func newIssuer(tb testing.TB, key ed25519.PrivateKey) *Issuer {
+	tb.Helper()
 	i, err := NewIssuer(key, Options{Issuer: testIssuer, Audience: testAudience, TTL: time.Hour, Now: func() time.Time { return start }})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return i
 }

@@ -35,7 +35,7 @@ func NormalizeEmail(email string) string {
 }
 
 // CheckEmail returns fail.Invalid, with a text for the client, unless the
-// normalized address is a plain one of at most MaxEmail bytes: valid UTF-8, no
+// normalised address is a plain one of at most MaxEmail bytes: valid UTF-8, no
 // display name, no comment, no quoted local part, no address literal, no
 // control characters.
 func CheckEmail(email string) error {

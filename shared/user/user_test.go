@@ -20,7 +20,7 @@ func TestNormalizeEmailGivesOneSpelling(t *testing.T) {
 				t.Errorf("NormalizeEmail(%q) = %q, want %q", tt.in, got, tt.want)
 			}
 			if again := NormalizeEmail(got); again != got {
-				t.Errorf("normalized twice: %q", again)
+				t.Errorf("normalised twice: %q", again)
 			}
 		})
 	}
