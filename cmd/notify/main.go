@@ -14,7 +14,7 @@ func main() {
 	run.Function(func(c config.Config, o *backend.Opener) http.Handler {
 		return notify.New(notify.Deps{
 			Ledger:    o.Ledger(c.LedgerURL),
-			Sender:    o.Mail(c.MailURL, c.MailFrom),
+			Mail:      o.Mail(c.MailURL, c.MailFrom),
 			Links:     o.Links(c.LinkKey),
 			PublicURL: c.PublicURL,
 		})

@@ -98,6 +98,7 @@ func Is(err error, kind Kind) bool { return err != nil && KindOf(err) == kind }
 func Detail(err error) string {
 	kind := KindOf(err)
 	for e := err; e != nil; e = errors.Unwrap(e) {
+		//nolint:errorlint // the loop is the unwrapping
 		if f, ok := e.(*Error); ok && f.Err == nil && f.Kind == kind && kind != Internal {
 			return f.Msg
 		}
@@ -109,6 +110,7 @@ func Detail(err error) string {
 // zero when nobody knows.
 func RetryAfter(err error) time.Duration {
 	for e := err; e != nil; e = errors.Unwrap(e) {
+		//nolint:errorlint // the loop is the unwrapping
 		if f, ok := e.(*Error); ok && f.RetryAfter > 0 {
 			return f.RetryAfter
 		}

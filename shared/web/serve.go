@@ -65,7 +65,7 @@ func (s Server) Serve(ctx context.Context, l net.Listener) error {
 		endRequests()
 		err = srv.Close()
 	}
-	<-ended
+	_ = <-ended // http.ErrServerClosed
 	if errors.Is(err, net.ErrClosed) {
 		err = nil
 	}
