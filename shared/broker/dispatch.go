@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/binding"
@@ -100,14 +102,14 @@ func (b *Broker) finish(ctx context.Context, log *slog.Logger, r *route, d Deliv
 	case refused:
 		log.WarnContext(ctx, "event refused by its subscriber, which counts as delivered")
 		return d.Ack(ctx)
-	default:
-		n := d.Message().Attempt + 1
-		if !r.forever && n > r.policy.Retry {
-			return b.bury(ctx, log, r, d, e, a)
-		}
-		log.InfoContext(ctx, "event will be delivered again", "in", r.wait(n))
-		return d.Retry(ctx, r.wait(n))
+	case failed:
 	}
+	n := d.Message().Attempt + 1
+	if !r.forever && n > r.policy.Retry {
+		return b.bury(ctx, log, r, d, e, a)
+	}
+	log.InfoContext(ctx, "event will be delivered again", "in", r.wait(n))
+	return d.Retry(ctx, r.wait(n))
 }
 
 // wait is how long the n-th retry waits. A dead letter's is bounded, so that
@@ -204,14 +206,18 @@ func readReply(ctx context.Context, header http.Header, body []byte) (*cloudeven
 	if len(body) > maxBody {
 		return nil, fail.New(fail.TooLarge, "The reply has more than %d bytes.", maxBody)
 	}
-	reply, err := binding.ToEvent(ctx, msg)
-	if err != nil {
-		return nil, nil
-	}
+	// An error comes with no event, and is not told.
+	reply, _ := binding.ToEvent(ctx, msg)
 	return reply, nil
 }
 
+// unanswered is an answer that did not come. What the client says is told
+// without the URL, which is knativeerrordest and may be nobody else's to know.
 func unanswered(err error) answer {
+	var inner *url.Error
+	if errors.As(err, &inner) {
+		err = inner.Err
+	}
 	return answer{status: noStatus, body: []byte(err.Error())}
 }
 

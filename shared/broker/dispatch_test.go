@@ -91,6 +91,11 @@ func TestStatusDecides(t *testing.T) {
 				if code := sprintf("%v", e.Extensions()[broker.ErrorCode]); code != tt.dead {
 					t.Errorf("error code %s, want %s", code, tt.dead)
 				}
+				data, _ := e.Extensions()[broker.ErrorData].(string)
+				text, err := base64.StdEncoding.DecodeString(data)
+				if err != nil || strings.Contains(string(text), w.services["a"]) {
+					t.Errorf("error data %q (%v) tells the address", text, err)
+				}
 			}
 			nothing(t, done)
 			nothing(t, dead)
@@ -148,7 +153,7 @@ func TestBackoffIsKept(t *testing.T) {
 	w := start(t, manifest([4]string{"a", "dev.test.a", "a", delivery}), map[string]http.HandlerFunc{
 		"a": func(w http.ResponseWriter, _ *http.Request) {
 			times <- time.Now()
-			w.WriteHeader(503)
+			w.WriteHeader(http.StatusServiceUnavailable)
 		},
 		"dead": func(_ http.ResponseWriter, r *http.Request) { dead <- read(t, r) },
 	})
@@ -169,7 +174,7 @@ func TestNoDeliveryMeansNoRetry(t *testing.T) {
 	w := start(t, manifest([4]string{"a", "dev.test.a", "a", ""}), map[string]http.HandlerFunc{
 		"a": func(w http.ResponseWriter, r *http.Request) {
 			got <- read(t, r).ID()
-			w.WriteHeader(503)
+			w.WriteHeader(http.StatusServiceUnavailable)
 		},
 	})
 	w.send(sample("1"))
@@ -184,7 +189,7 @@ func TestARetryHoldsBackNobody(t *testing.T) {
 			id := read(t, r).ID()
 			got <- id
 			if id == "1" {
-				w.WriteHeader(503)
+				w.WriteHeader(http.StatusServiceUnavailable)
 			}
 		},
 	})
@@ -200,11 +205,11 @@ func TestDeadLetter(t *testing.T) {
 	var away atomic.Int32
 	dead := make(chan cloudevents.Event, 9)
 	w := start(t, manifest([4]string{"a", "dev.test.a", "a", quick}), map[string]http.HandlerFunc{
-		"a": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, long, 500) },
+		"a": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, long, http.StatusInternalServerError) },
 		"dead": func(w http.ResponseWriter, r *http.Request) {
 			// More often than the trigger would retry.
 			if away.Add(1) <= 5 {
-				w.WriteHeader(503)
+				w.WriteHeader(http.StatusServiceUnavailable)
 				return
 			}
 			dead <- read(t, r)
@@ -234,7 +239,7 @@ func TestDeadLetterSurvivesARestart(t *testing.T) {
 		"dead": func(w http.ResponseWriter, r *http.Request) {
 			if !back.Load() {
 				tried <- true
-				w.WriteHeader(503)
+				w.WriteHeader(http.StatusServiceUnavailable)
 				return
 			}
 			dead <- read(t, r).ID()

@@ -74,12 +74,12 @@ type world struct {
 }
 
 // start runs a broker. services are the subscribers by name.
-func start(t testing.TB, manifests fstest.MapFS, services map[string]http.HandlerFunc, set ...func(*broker.Options)) *world {
-	t.Helper()
-	w := &world{t: t, path: filepath.Join(t.TempDir(), "queue.db"), services: map[string]string{}}
+func start(tb testing.TB, manifests fstest.MapFS, services map[string]http.HandlerFunc, set ...func(*broker.Options)) *world {
+	tb.Helper()
+	w := &world{t: tb, path: filepath.Join(tb.TempDir(), "queue.db"), services: map[string]string{}}
 	for name, h := range services {
 		s := httptest.NewServer(h)
-		t.Cleanup(s.Close)
+		tb.Cleanup(s.Close)
 		w.services[name] = s.URL
 	}
 	w.options = broker.Options{Manifests: manifests, Resolve: w.resolve, Log: slog.New(slog.DiscardHandler)}
@@ -87,7 +87,7 @@ func start(t testing.TB, manifests fstest.MapFS, services map[string]http.Handle
 		f(&w.options)
 	}
 	w.run()
-	t.Cleanup(func() { w.stop() })
+	tb.Cleanup(func() { w.stop() })
 	return w
 }
 
@@ -101,7 +101,7 @@ func (w *world) resolve(ref duckv1.KReference) (string, error) {
 // run opens the queue and starts the broker; w.stop ends both.
 func (w *world) run() {
 	w.t.Helper()
-	q, err := sqlqueue.Open(w.path)
+	q, err := sqlqueue.Open(w.t.Context(), w.path)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -161,6 +161,7 @@ func post(url string, e cloudevents.Event) error {
 
 // read returns the event of a request to a subscriber.
 func read(t *testing.T, r *http.Request) cloudevents.Event {
+	t.Helper()
 	e, err := cehttp.NewEventFromHTTPRequest(r)
 	if err != nil {
 		t.Error("a subscriber got no event:", err)
@@ -171,18 +172,19 @@ func read(t *testing.T, r *http.Request) cloudevents.Event {
 
 // answer sends an event as the reply.
 func answer(t *testing.T, w http.ResponseWriter, e cloudevents.Event) {
+	t.Helper()
 	if err := cehttp.WriteResponseWriter(context.Background(), binding.ToMessage(&e), http.StatusOK, w); err != nil {
 		t.Error(err)
 	}
 }
 
-func next[T any](t testing.TB, c <-chan T) T {
-	t.Helper()
+func next[T any](tb testing.TB, c <-chan T) T {
+	tb.Helper()
 	select {
 	case v := <-c:
 		return v
 	case <-time.After(patience):
-		t.Fatal("nothing came")
+		tb.Fatal("nothing came")
 		panic("unreachable")
 	}
 }

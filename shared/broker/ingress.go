@@ -67,12 +67,11 @@ func (b *Broker) take(r *http.Request) (cloudevents.Event, error) {
 }
 
 func statusOf(err error) int {
-	switch fail.KindOf(err) {
-	case fail.Invalid:
+	if fail.Is(err, fail.Invalid) {
 		return http.StatusBadRequest
-	case fail.TooLarge:
-		return http.StatusRequestEntityTooLarge
-	default:
-		return http.StatusServiceUnavailable
 	}
+	if fail.Is(err, fail.TooLarge) {
+		return http.StatusRequestEntityTooLarge
+	}
+	return http.StatusServiceUnavailable
 }

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -158,13 +159,13 @@ func (s *manifests) trigger(m *triggerManifest) (Trigger, error) {
 	inherited, known := s.brokers[t.Broker]
 	switch {
 	case t.Name == "":
-		return t, fmt.Errorf("metadata.name: missing")
+		return t, errors.New("metadata.name: missing")
 	case !known:
 		return t, fmt.Errorf("spec.broker: there is no Broker %q", t.Broker)
 	case len(m.Spec.Filters) > 0:
-		return t, fmt.Errorf("spec.filters: the RabbitMQ broker ignores it; use spec.filter.attributes")
+		return t, errors.New("spec.filters: the RabbitMQ broker ignores it; use spec.filter.attributes")
 	case t.Subscriber.Ref == nil && t.Subscriber.URI == nil:
-		return t, fmt.Errorf("spec.subscriber: needs ref or uri")
+		return t, errors.New("spec.subscriber: needs ref or uri")
 	}
 	var err error
 	if t.Parallelism, err = parallelism(m.Metadata.Annotations); err != nil {
@@ -201,7 +202,7 @@ func (d *delivery) policy() (Policy, error) {
 		return p, fmt.Errorf("delivery.backoffPolicy: want exponential or linear, found %q", b)
 	}
 	if s := p.DeadLetter; s != nil && s.Ref == nil && s.URI == nil {
-		return p, fmt.Errorf("delivery.deadLetterSink: needs ref or uri")
+		return p, errors.New("delivery.deadLetterSink: needs ref or uri")
 	}
 	var err error
 	if p.Delay, err = iso8601("delivery.backoffDelay", d.BackoffDelay, defaultBackoff); err != nil {

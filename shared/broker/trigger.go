@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"fmt"
 	"math"
 	"time"
 
@@ -91,4 +90,4 @@ func (t *Trigger) queue() string { return t.Name }
 // has a slash.
 func (t *Trigger) deadQueue() string { return t.Name + "/dead" }
 
-func (t *Trigger) String() string { return fmt.Sprintf("trigger %s", t.Name) }
+func (t *Trigger) String() string { return "trigger " + t.Name }

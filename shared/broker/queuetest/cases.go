@@ -3,6 +3,7 @@ package queuetest
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -172,7 +173,7 @@ func exclusive(f *fixture) {
 func limited(f *fixture) {
 	const limit = 3
 	for i := range 4 * limit {
-		f.publish(fmt.Sprint(i), "q")
+		f.publish(strconv.Itoa(i), "q")
 	}
 	var now, most atomic.Int32
 	full, release, done := make(chan bool), make(chan bool), make(chan bool, 4*limit)
@@ -222,7 +223,7 @@ func waitsForHandlers(f *fixture) {
 		ended <- f.q.Consume(ctx, "q", 1, func(d broker.Delivery) {
 			started <- true
 			<-release
-			must(f, d.Ack(context.Background()))
+			must(f, d.Ack(context.WithoutCancel(ctx)))
 		})
 	}()
 	next(f, started)

@@ -24,6 +24,7 @@ const quiet = 150 * time.Millisecond
 // Run runs the suite. open opens the queue at a place, which is the path of
 // an empty folder at first and the same one again after Close.
 func Run(t *testing.T, open func(t *testing.T, place string) broker.Queue) {
+	t.Helper()
 	tests := []struct {
 		name string
 		test func(*fixture)

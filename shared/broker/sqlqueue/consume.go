@@ -37,7 +37,7 @@ func (q *Queue) Consume(ctx context.Context, queue string, limit int, handle fun
 		for _, m := range got {
 			handlers.Go(func() {
 				defer func() { <-slots }()
-				q.hand(queue, m, handle)
+				q.hand(context.WithoutCancel(ctx), queue, m, handle)
 			})
 		}
 		if err != nil && ctx.Err() == nil {
@@ -86,15 +86,15 @@ func sleep(ctx context.Context, wake <-chan struct{}, d time.Duration) bool {
 // under way: a message taken must reach a handler.
 func (q *Queue) receive(ctx context.Context, queue string, n int) (got []*goqite.Message, wait time.Duration, err error) {
 	g := q.named(queue)
-	err = q.do(context.WithoutCancel(ctx), nil, func(tx *sql.Tx) error {
+	err = q.do(context.WithoutCancel(ctx), nil, func(ctx context.Context, tx *sql.Tx) error {
 		got, wait = nil, maxWait
 		for len(got) < n {
-			m, err := g.ReceiveTx(context.Background(), tx)
+			m, err := g.ReceiveTx(ctx, tx)
 			if err != nil {
 				return err
 			}
 			if m == nil {
-				wait, err = untilDue(tx, queue)
+				wait, err = untilDue(ctx, tx, queue)
 				return err
 			}
 			got = append(got, m)
@@ -107,9 +107,9 @@ func (q *Queue) receive(ctx context.Context, queue string, n int) (got []*goqite
 	return got, wait, nil
 }
 
-func untilDue(tx *sql.Tx, queue string) (time.Duration, error) {
+func untilDue(ctx context.Context, tx *sql.Tx, queue string) (time.Duration, error) {
 	var due sql.NullString
-	err := tx.QueryRow(`select min(timeout) from goqite where queue = ? and received = 0`, queue).Scan(&due)
+	err := tx.QueryRowContext(ctx, `select min(timeout) from goqite where queue = ? and received = 0`, queue).Scan(&due)
 	if err != nil || !due.Valid {
 		return maxWait, err
 	}
@@ -122,10 +122,10 @@ func untilDue(tx *sql.Tx, queue string) (time.Duration, error) {
 
 // hand gives a message to the handler and returns it to the queue if it comes
 // back unfinished, or leaves that to the next Open when the queue is closed.
-func (q *Queue) hand(queue string, m *goqite.Message, handle func(broker.Delivery)) {
+func (q *Queue) hand(ctx context.Context, queue string, m *goqite.Message, handle func(broker.Delivery)) {
 	d := &delivery{q: q, queue: queue, id: m.ID, message: decode(m.Body)}
 	handle(d)
-	for !d.finished.Load() && d.Return(context.Background()) != nil {
+	for !d.finished.Load() && d.Return(ctx) != nil {
 		select {
 		case <-q.done:
 			return
@@ -150,13 +150,13 @@ func (d *delivery) Ack(ctx context.Context, next ...broker.Publication) error {
 	for _, p := range next {
 		wake = append(wake, p.Queues...)
 	}
-	return d.finish(ctx, "acknowledge", wake, func(tx *sql.Tx) error {
+	return d.finish(ctx, "acknowledge", wake, func(ctx context.Context, tx *sql.Tx) error {
 		for _, p := range next {
-			if err := d.q.send(tx, p.Message, 0, p.Queues); err != nil {
+			if err := d.q.send(ctx, tx, p.Message, 0, p.Queues); err != nil {
 				return err
 			}
 		}
-		return d.delete(tx)
+		return d.delete(ctx, tx)
 	})
 }
 
@@ -165,31 +165,31 @@ func (d *delivery) Retry(ctx context.Context, after time.Duration) error {
 	again.Attempt++
 	// Beyond that, goqite's times have five-digit years.
 	after = min(after, invisible)
-	return d.finish(ctx, "retry", []string{d.queue}, func(tx *sql.Tx) error {
-		if err := d.q.send(tx, again, after, []string{d.queue}); err != nil {
+	return d.finish(ctx, "retry", []string{d.queue}, func(ctx context.Context, tx *sql.Tx) error {
+		if err := d.q.send(ctx, tx, again, after, []string{d.queue}); err != nil {
 			return err
 		}
-		return d.delete(tx)
+		return d.delete(ctx, tx)
 	})
 }
 
 func (d *delivery) Return(ctx context.Context) error {
-	return d.finish(ctx, "return", []string{d.queue}, func(tx *sql.Tx) error {
-		return d.q.named(d.queue).ExtendTx(context.Background(), tx, d.id, 0)
+	return d.finish(ctx, "return", []string{d.queue}, func(ctx context.Context, tx *sql.Tx) error {
+		return d.q.named(d.queue).ExtendTx(ctx, tx, d.id, 0)
 	})
 }
 
-func (d *delivery) delete(tx *sql.Tx) error {
-	return d.q.named(d.queue).DeleteTx(context.Background(), tx, d.id)
+func (d *delivery) delete(ctx context.Context, tx *sql.Tx) error {
+	return d.q.named(d.queue).DeleteTx(ctx, tx, d.id)
 }
 
-func (d *delivery) finish(ctx context.Context, what string, wake []string, change func(*sql.Tx) error) error {
+func (d *delivery) finish(ctx context.Context, what string, wake []string, c change) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.finished.Load() {
 		return broker.ErrFinished
 	}
-	if err := d.q.do(ctx, wake, change); err != nil {
+	if err := d.q.do(ctx, wake, c); err != nil {
 		return fail.Wrap(fail.Unavailable, err, "%s a message of queue %s", what, d.queue)
 	}
 	d.finished.Store(true)

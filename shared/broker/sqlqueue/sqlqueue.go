@@ -52,8 +52,8 @@ type Queue struct {
 // Open opens or makes the queue file at path, for this process alone: while
 // it is open, Open of the same file fails with fail.Unavailable. Messages
 // that were with a handler when the last process ended are delivered again,
-// with the Attempt they had.
-func Open(path string) (*Queue, error) {
+// with the Attempt they had. ctx bounds the opening only.
+func Open(ctx context.Context, path string) (*Queue, error) {
 	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: url.Values{
 		"_txlock": {"immediate"},
 		"_pragma": {"locking_mode(EXCLUSIVE)", "busy_timeout(1000)", "journal_mode(WAL)", "synchronous(FULL)"},
@@ -64,7 +64,7 @@ func Open(path string) (*Queue, error) {
 	}
 	// One connection: it holds the lock on the file.
 	db.SetMaxOpenConns(1)
-	_, err = db.Exec(schema + `update goqite set timeout = created, received = 0 where received > 0`)
+	_, err = db.ExecContext(ctx, schema+`update goqite set timeout = created, received = 0 where received > 0`)
 	if err != nil {
 		_ = db.Close()
 		return nil, fail.Wrap(fail.Unavailable, err, "open the queue %s; does another process have it open?", path)
@@ -94,14 +94,16 @@ func (q *Queue) Publish(ctx context.Context, m broker.Message, queues ...string)
 	if len(queues) == 0 {
 		return nil
 	}
-	err := q.do(ctx, queues, func(tx *sql.Tx) error { return q.send(tx, m, 0, queues) })
+	err := q.do(ctx, queues, func(ctx context.Context, tx *sql.Tx) error {
+		return q.send(ctx, tx, m, 0, queues)
+	})
 	return fail.Wrap(fail.Unavailable, err, "publish to %d queues", len(queues))
 }
 
-func (q *Queue) send(tx *sql.Tx, m broker.Message, after time.Duration, queues []string) error {
-	body := append(binary.AppendUvarint(nil, uint64(m.Attempt)), m.Body...)
+func (q *Queue) send(ctx context.Context, tx *sql.Tx, m broker.Message, after time.Duration, queues []string) error {
+	body := append(binary.AppendVarint(nil, int64(m.Attempt)), m.Body...)
 	for _, name := range queues {
-		err := q.named(name).SendTx(context.Background(), tx, goqite.Message{Body: body, Delay: max(after, 0)})
+		err := q.named(name).SendTx(ctx, tx, goqite.Message{Body: body, Delay: max(after, 0)})
 		if err != nil {
 			return err
 		}
@@ -110,7 +112,7 @@ func (q *Queue) send(tx *sql.Tx, m broker.Message, after time.Duration, queues [
 }
 
 func decode(body []byte) broker.Message {
-	attempt, n := binary.Uvarint(body)
+	attempt, n := binary.Varint(body)
 	return broker.Message{Body: body[max(n, 0):], Attempt: int(attempt)}
 }
 

@@ -12,7 +12,7 @@ import (
 
 func open(t *testing.T, path string) *sqlqueue.Queue {
 	t.Helper()
-	q, err := sqlqueue.Open(path)
+	q, err := sqlqueue.Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func TestQueue(t *testing.T) {
 func TestOpenRefusesAFileInUse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queue.db")
 	q := open(t, path)
-	if _, err := sqlqueue.Open(path); !fail.Is(err, fail.Unavailable) {
+	if _, err := sqlqueue.Open(t.Context(), path); !fail.Is(err, fail.Unavailable) {
 		t.Errorf("second Open: got %v, want an unavailable error", err)
 	}
 	if err := q.Close(); err != nil {
@@ -55,7 +55,7 @@ func TestOpenTakesAnyPath(t *testing.T) {
 }
 
 func TestOpenRefusesWhatIsNoQueue(t *testing.T) {
-	if _, err := sqlqueue.Open(filepath.Join(t.TempDir(), "no", "such", "folder", "queue.db")); !fail.Is(err, fail.Unavailable) {
+	if _, err := sqlqueue.Open(t.Context(), filepath.Join(t.TempDir(), "no", "such", "folder", "queue.db")); !fail.Is(err, fail.Unavailable) {
 		t.Errorf("got %v, want an unavailable error", err)
 	}
 }

@@ -8,17 +8,20 @@ import (
 // maxBatch bounds how many changes share a transaction.
 const maxBatch = 256
 
+// change is what an op does in a transaction.
+type change func(context.Context, *sql.Tx) error
+
 // op is a change that waits to be written.
 type op struct {
-	change func(*sql.Tx) error // may run more than once; only the last run counts
-	wake   []string            // queues that the change puts messages into
-	result chan error          // gets one value
+	change change     // may run more than once; only the last run counts
+	wake   []string   // queues that it puts messages into
+	result chan error // gets one value
 }
 
 // do writes a change durably. When ctx ends first its error is returned, and
 // the change may still be written.
-func (q *Queue) do(ctx context.Context, wake []string, change func(*sql.Tx) error) error {
-	o := &op{change: change, wake: wake, result: make(chan error, 1)}
+func (q *Queue) do(ctx context.Context, wake []string, c change) error {
+	o := &op{change: c, wake: wake, result: make(chan error, 1)}
 	select {
 	case <-q.done:
 		return errClosed
@@ -81,12 +84,13 @@ func (q *Queue) gather(batch []*op) []*op {
 
 func (q *Queue) commit(batch []*op) error {
 	// No context of a caller: its end would roll back what others wrote.
-	tx, err := q.db.BeginTx(context.Background(), nil)
+	ctx := context.Background()
+	tx, err := q.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	for _, o := range batch {
-		if err := o.change(tx); err != nil {
+		if err := o.change(ctx, tx); err != nil {
 			_ = tx.Rollback()
 			return err
 		}
@@ -94,7 +98,7 @@ func (q *Queue) commit(batch []*op) error {
 	if err := tx.Commit(); err != nil {
 		// SQLite may keep a transaction open whose commit has failed, and
 		// database/sql takes it for ended.
-		_, _ = q.db.Exec("rollback")
+		_, _ = q.db.ExecContext(ctx, "rollback")
 		return err
 	}
 	return nil

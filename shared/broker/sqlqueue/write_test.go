@@ -16,7 +16,7 @@ import (
 
 func opened(t *testing.T) *Queue {
 	t.Helper()
-	q, err := Open(filepath.Join(t.TempDir(), "queue.db"))
+	q, err := Open(t.Context(), filepath.Join(t.TempDir(), "queue.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,13 +86,13 @@ func TestFullDiskLosesNothing(t *testing.T) {
 func TestABadChangeSpoilsNoOther(t *testing.T) {
 	q := opened(t)
 	bad := errors.New("bad")
-	change := func(f func(*sql.Tx) error) *op {
+	do := func(f change) *op {
 		return &op{change: f, result: make(chan error, 1)}
 	}
-	send := func(tx *sql.Tx) error {
-		return q.send(tx, broker.Message{Body: []byte("a")}, 0, []string{"q"})
+	send := func(ctx context.Context, tx *sql.Tx) error {
+		return q.send(ctx, tx, broker.Message{Body: []byte("a")}, 0, []string{"q"})
 	}
-	batch := []*op{change(send), change(func(*sql.Tx) error { return bad }), change(send)}
+	batch := []*op{do(send), do(func(context.Context, *sql.Tx) error { return bad }), do(send)}
 	q.apply(batch)
 	for i, want := range []error{nil, bad, nil} {
 		if err := <-batch[i].result; !errors.Is(err, want) {
