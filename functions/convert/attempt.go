@@ -1,0 +1,96 @@
+package convert
+
+import (
+	"context"
+	"io"
+	"os"
+	"time"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/blob"
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/job"
+	"github.com/opengundumstyle/audio-alchemist/shared/media"
+)
+
+// format is what this function makes.
+const format = "mp3"
+
+// attempt converts the video of a claimed job and stores the result, all
+// under the heartbeat. fail.Invalid is a verdict on the video, for its owner;
+// fail.Exists a lost claim; anything else a fault that may pass. After an
+// error no blob is left.
+func (d Deps) attempt(ctx context.Context, j job.Job, holder string) (job.Result, error) {
+	// What remains of the time is for storing and answering, before the broker
+	// or Knative cut the request off.
+	deadline := time.Now().Add(d.Timeout - min(15*time.Second, d.Timeout/10))
+	beat, ctx := d.heartbeat(ctx, j.ID, holder)
+	defer beat.stop()
+
+	video, release, err := d.open(ctx, j.Source)
+	if err != nil {
+		return job.Result{}, beat.verdict(err)
+	}
+	defer release()
+	audio, err := d.temporary()
+	if err != nil {
+		return job.Result{}, err
+	}
+	defer func() { _ = audio.Close() }()
+
+	bounded, cancel := context.WithDeadlineCause(ctx, deadline, media.ErrTooLong)
+	defer cancel()
+	info, err := d.Media.Probe(bounded, video)
+	if err != nil {
+		return job.Result{}, beat.verdict(err)
+	}
+	made, err := d.Media.Convert(bounded, video, audio, info, media.Options{Bitrate: d.Bitrate}, beat.progress)
+	if err != nil {
+		return job.Result{}, beat.verdict(err)
+	}
+	stored, err := d.Blobs.Put(ctx, blob.Audio, blob.NewID(), audio)
+	if err != nil {
+		return job.Result{}, beat.verdict(fail.Wrap(fail.Unavailable, err, "store the audio"))
+	}
+	if stored.Bytes != made.Bytes {
+		_ = d.Blobs.Delete(context.WithoutCancel(ctx), blob.Audio, stored.ID)
+		return job.Result{}, fail.New(fail.Unavailable, "The audio was not stored whole.")
+	}
+	return job.Result{
+		FID: stored.ID, Name: job.ResultName(j.Name, format), Format: format,
+		Bytes: stored.Bytes, Duration: made.Duration,
+	}, nil
+}
+
+// open returns the video as a file: that of the store where it has one,
+// otherwise a copy without a name.
+func (d Deps) open(ctx context.Context, source string) (*os.File, func(), error) {
+	r, err := d.Blobs.Open(ctx, blob.Videos, source)
+	if fail.Is(err, fail.NotFound) {
+		return nil, nil, fail.New(fail.Invalid, "The uploaded video is no longer there.")
+	}
+	if err != nil {
+		return nil, nil, fail.Wrap(fail.Unavailable, err, "open the video")
+	}
+	if local, ok := r.(blob.Local); ok {
+		return local.File(), func() { _ = r.Close() }, nil
+	}
+	defer func() { _ = r.Close() }()
+	spool, err := d.temporary()
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := io.Copy(spool, r); err != nil {
+		_ = spool.Close()
+		return nil, nil, fail.Wrap(fail.Unavailable, err, "copy the video")
+	}
+	return spool, func() { _ = spool.Close() }, nil
+}
+
+func (d Deps) temporary() (*os.File, error) {
+	if d.WorkDir != "" {
+		if err := os.MkdirAll(d.WorkDir, 0o700); err != nil {
+			return nil, fail.Wrap(fail.Unavailable, err, "make the work folder")
+		}
+	}
+	return media.TempFile(d.WorkDir)
+}
