@@ -2,7 +2,6 @@ package download
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"mime"
@@ -264,37 +263,5 @@ func TestWhoTakesNothingIsCutOff(t *testing.T) {
 		case <-deadline:
 			t.Fatal("the function still waits for the client")
 		}
-	}
-}
-
-func TestWhoIsSlowGetsEverything(t *testing.T) {
-	w := start(t, 24<<20)
-	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
-		if err == nil { // so that what is read soon shows at the other end
-			err = conn.(*net.TCPConn).SetReadBuffer(128 << 10)
-		}
-		return conn, err
-	}}}
-	defer client.CloseIdleConnections()
-	resp, err := client.Get(w.url + w.deps.Links.Path(w.fid, time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	var got bytes.Buffer
-	began := time.Now()
-	for tick := time.NewTicker(40 * time.Millisecond); ; <-tick.C { // in all longer than a stall may be
-		if _, err := io.CopyN(&got, resp.Body, 512<<10); err == io.EOF {
-			break
-		} else if err != nil {
-			t.Fatalf("after %d bytes: %v", got.Len(), err)
-		}
-	}
-	if time.Since(began) < 3*w.deps.Stall {
-		t.Fatal("not slow enough to prove anything")
-	}
-	if !bytes.Equal(got.Bytes(), w.content) {
-		t.Errorf("%d bytes that are not the file", got.Len())
 	}
 }

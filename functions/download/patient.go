@@ -2,6 +2,7 @@ package download
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"math"
 	"net/http"
@@ -83,7 +84,7 @@ func (w *patient) ReadFrom(src io.Reader) (total int64, err error) {
 	if ok {
 		limited.N = left
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return total, err

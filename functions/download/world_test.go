@@ -56,7 +56,7 @@ func start(t *testing.T, size int) *world {
 	clock := func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }
 	w.deps = Deps{
 		Ledger: l, Blobs: blobs, Links: token.NewLinks(make([]byte, 32), clock),
-		Verifier: token.NewVerifier(w.issuer.KeySet(), "i", "a", nil), Stall: 500 * time.Millisecond,
+		Verifier: token.NewVerifier(w.issuer.KeySet(), "i", "a", nil), Stall: 300 * time.Millisecond,
 	}
 	w.job = w.done(t)
 	inner := New(w.deps)

@@ -11,8 +11,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/dustin/go-humanize"
-
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
 	"github.com/opengundumstyle/audio-alchemist/shared/mail"
@@ -55,7 +53,7 @@ func (d Deps) message(j job.Job, to string) (mail.Message, error) {
 	}
 	for _, r := range j.Results {
 		n.Results = append(n.Results, file{
-			Name: r.Name, Length: length(r.Duration), Size: humanize.Bytes(uint64(max(r.Bytes, 0))), // #nosec G115 -- not negative
+			Name: r.Name, Length: length(r.Duration), Size: size(r.Bytes),
 			Link: base + d.Links.Path(r.FID, linkIsValid),
 		})
 	}
@@ -114,4 +112,22 @@ func length(d time.Duration) string {
 		return fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60)
 	}
 	return fmt.Sprintf("%d:%02d", s/60, s%60)
+}
+
+// size shows a number of bytes in units of a thousand, as file managers do.
+func size(n int64) string {
+	if n < 1000 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	value, unit := float64(n)/1000, "kB"
+	for _, larger := range []string{"MB", "GB", "TB"} {
+		if value < 999.5 {
+			break
+		}
+		value, unit = value/1000, larger
+	}
+	if value < 9.95 {
+		return fmt.Sprintf("%.1f %s", value, unit)
+	}
+	return fmt.Sprintf("%.0f %s", value, unit)
 }

@@ -18,7 +18,7 @@ import (
 
 func testRoundTrip(t *testing.T, s blob.Store) {
 	for _, size := range []int{1, 4095, 255 << 10, 256 << 10, 256<<10 + 1, 3<<20 + 7} {
-		p := content(size, uint64(size))
+		p := content(size, size)
 		wantContent(t, s, blob.Videos, put(t, s, blob.Videos, p).ID, p)
 	}
 	p := content(300<<10, 9)
@@ -71,7 +71,7 @@ func testConcurrentSameID(t *testing.T, s blob.Store) {
 	ready.Add(writers)
 	for i := range writers {
 		wg.Go(func() {
-			p := content(300<<10, uint64(i))
+			p := content(300<<10, i)
 			// All have begun before any of them can end.
 			src := &source{pieces: [][]byte{p[:1000], p[1000:]}, err: io.EOF, before: func(piece int) {
 				if piece == 0 {
@@ -99,7 +99,7 @@ func testConcurrentPuts(t *testing.T, s blob.Store) {
 	var wg sync.WaitGroup
 	for i := range 16 {
 		wg.Go(func() {
-			p := content(500<<10+i, uint64(i))
+			p := content(500<<10+i, i)
 			id := blob.NewID()
 			if _, err := s.Put(t.Context(), blob.Videos, id, bytes.NewReader(p)); err != nil {
 				t.Errorf("Put: %v", err)
@@ -162,7 +162,7 @@ func testSourceError(t *testing.T, s blob.Store) {
 		if _, err := s.Put(t.Context(), blob.Videos, id, src); !fail.Is(err, fail.TooLarge) || fail.Detail(err) != "Too large." {
 			t.Errorf("Put: %v, want the error of the source", err)
 		}
-		wantNothing(t, s, blob.Videos, id)
+		wantNothing(t, s, id)
 	}
 }
 
@@ -172,7 +172,7 @@ func testSourceCause(t *testing.T, s blob.Store) {
 	if !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("Put: %v, want the cause in the chain", err)
 	}
-	wantNothing(t, s, blob.Videos, id)
+	wantNothing(t, s, id)
 }
 
 func testCancelledPut(t *testing.T, s blob.Store) {
@@ -194,7 +194,7 @@ func testCancelledPut(t *testing.T, s blob.Store) {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: Put: %v, want context canceled", name, err)
 		}
-		wantNothing(t, s, blob.Videos, id)
+		wantNothing(t, s, id)
 	}
 }
 
@@ -250,5 +250,5 @@ func testReuse(t *testing.T, s blob.Store) {
 	if err := s.Delete(t.Context(), blob.Videos, id); err != nil {
 		t.Fatal(err)
 	}
-	wantNothing(t, s, blob.Videos, id)
+	wantNothing(t, s, id)
 }

@@ -115,7 +115,7 @@ func (s *Store) List(ctx context.Context, bucket blob.Bucket) iter.Seq2[blob.Inf
 			case err != nil:
 				return err
 			case e.IsDir() || !isID(e.Name()):
-				return nil //nolint:nilerr // a foreign name is not an error
+				return nil
 			}
 			fi, err := e.Info()
 			if errors.Is(err, fs.ErrNotExist) {

@@ -26,7 +26,7 @@ func (s *Store) Put(ctx context.Context, bucket blob.Bucket, id string, r io.Rea
 	if err != nil {
 		return blob.Info{}, err
 	}
-	if _, err := os.Lstat(path); err == nil {
+	if _, err := os.Lstat(path); err == nil { //nolint:gosec // s.path has checked the id
 		return blob.Info{}, exists()
 	}
 	tmp, err := s.create()
@@ -35,7 +35,7 @@ func (s *Store) Put(ctx context.Context, bucket blob.Bucket, id string, r io.Rea
 	}
 	defer func() {
 		// Removed before the lock goes, which Close drops.
-		_ = os.Remove(tmp.Name())
+		_ = os.Remove(tmp.Name()) //nolint:gosec // the name is ours
 		_ = tmp.Close()
 	}()
 	if err := copyTo(ctx, tmp, r); err != nil {
@@ -87,7 +87,8 @@ func copyTo(ctx context.Context, f *os.File, r io.Reader) error {
 	var written int64
 	for {
 		n, readErr := fill(ctx, buf[:], r)
-		if readErr != nil && readErr != io.EOF {
+		end := errors.Is(readErr, io.EOF)
+		if readErr != nil && !end {
 			return fail.Wrap(fail.KindOf(readErr), readErr, "read the content of a blob")
 		}
 		if _, err := f.Write(buf[:n]); err != nil {
@@ -95,7 +96,7 @@ func copyTo(ctx context.Context, f *os.File, r io.Reader) error {
 		}
 		writeback(f, written, int64(n))
 		written += int64(n)
-		if readErr == io.EOF {
+		if end {
 			return nil
 		}
 	}
@@ -118,7 +119,7 @@ func fill(ctx context.Context, p []byte, r io.Reader) (n int, err error) {
 func (s *Store) create() (*os.File, error) {
 	for {
 		name := filepath.Join(s.dir, tmpFolder, blob.NewID())
-		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the name is ours
 		if err != nil {
 			return nil, err
 		}
@@ -157,7 +158,7 @@ func (s *Store) Sweep(ctx context.Context) error {
 
 // sweep removes one temporary file unless somebody holds its lock.
 func sweep(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := os.OpenFile(path, os.O_RDWR, 0) //nolint:gosec // from a listing of our folder
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -85,7 +85,7 @@ func Parse(t *testing.T, raw []byte) Mail {
 	}
 	for parts := multipart.NewReader(msg.Body, params["boundary"]); ; {
 		part, err := parts.NextRawPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return m
 		}
 		if err != nil {
