@@ -10,4 +10,7 @@ create table if not exists goqite (
   priority integer not null default 0
 ) strict;
 
-create index if not exists goqite_queue_priority_created_idx on goqite (queue, priority desc, created);
+-- With timeout and received, so that the messages that wait for a retry are
+-- passed over without a look at the table.
+create index if not exists goqite_queue_priority_created_idx
+  on goqite (queue, priority desc, created, timeout, received);
