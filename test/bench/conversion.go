@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/job"
+)
+
+const (
+	maxRatio  = 1.05                   // whole conversion, of plain ffmpeg
+	maxExtra  = 100 * time.Millisecond // above plain ffmpeg, for a clip
+	clip      = time.Second
+	slow      = time.Minute // a plain conversion that takes longer is repeated less often
+	slowPairs = 3
+)
+
+// conversion measures the time from the start of an upload until its owner
+// knows that the job is done.
+func (b *bench) conversion(ctx context.Context) (rows []row, err error) {
+	long, short := filepath.Join(b.dir, "long.mp4"), filepath.Join(b.dir, "short.mp4")
+	b.log.Printf("conversion: making a video of %v", b.video)
+	if err := makeVideo(ctx, long, b.video); err != nil {
+		return nil, err
+	}
+	if err := makeVideo(ctx, short, clip); err != nil {
+		return nil, err
+	}
+	err = b.serving(ctx, func(_ *server, c *client) error {
+		whole, err := b.inTurns(ctx, c, long, b.video, b.pairCount)
+		if err != nil {
+			return err
+		}
+		clips, err := b.inTurns(ctx, c, short, clip, func(time.Duration) int { return b.clips })
+		if err != nil {
+			return err
+		}
+		rows = []row{b.wholeRow(whole), clipRow(clips)}
+		return nil
+	})
+	return rows, err
+}
+
+func (b *bench) pairCount(plain time.Duration) int {
+	if plain > slow {
+		return min(b.pairs, slowPairs)
+	}
+	return b.pairs
+}
+
+func (b *bench) wholeRow(pairs []pair) row {
+	ratios := each(pairs, func(p pair) float64 { return seconds(p.ours) / seconds(p.rival) })
+	return row{
+		what:   fmt.Sprintf("conversion of a video of %g min, upload to done; plain ffmpeg", b.video.Minutes()),
+		ours:   fmt.Sprintf("%.2f s", median(each(pairs, func(p pair) float64 { return seconds(p.ours) }))),
+		rival:  fmt.Sprintf("%.2f s", median(each(pairs, func(p pair) float64 { return seconds(p.rival) }))),
+		result: fmt.Sprintf("× %.3f (%s, %d pairs)", median(ratios), spread("%.3f", ratios), len(ratios)),
+		target: fmt.Sprintf("≤ × %.2f", maxRatio),
+		met:    yes(median(ratios) <= maxRatio),
+	}
+}
+
+func clipRow(pairs []pair) row {
+	extra := each(pairs, func(p pair) float64 { return milliseconds(p.ours - p.rival) })
+	return row{
+		what:   "the same of a clip of 1 s",
+		ours:   fmt.Sprintf("%.0f ms", median(each(pairs, func(p pair) float64 { return milliseconds(p.ours) }))),
+		rival:  fmt.Sprintf("%.0f ms", median(each(pairs, func(p pair) float64 { return milliseconds(p.rival) }))),
+		result: fmt.Sprintf("+ %.0f ms (%s, %d pairs)", median(extra), spread("%.0f", extra), len(extra)),
+		target: fmt.Sprintf("≤ + %d ms", maxExtra.Milliseconds()),
+		met:    yes(median(extra) <= milliseconds(maxExtra)),
+	}
+}
+
+// inTurns converts the video both ways in turns: once to warm up, then as often
+// as count says of the time that the plain conversion took.
+func (b *bench) inTurns(ctx context.Context, c *client, path string, length time.Duration, count func(plain time.Duration) int) ([]pair, error) {
+	var pairs []pair
+	for n := 0; n == 0 || n <= count(pairs[0].rival); n++ {
+		ours, err := convert(ctx, c, path, length)
+		if err != nil {
+			return nil, err
+		}
+		rival, err := b.plainly(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		b.log.Printf("conversion: %s: ours %v, plain %v", filepath.Base(path), ours.Round(time.Millisecond), rival.Round(time.Millisecond))
+		pairs = append(pairs, pair{ours, rival})
+	}
+	return pairs[1:], nil
+}
+
+// convert uploads a video and waits until its job is done.
+func convert(ctx context.Context, c *client, path string, length time.Duration) (time.Duration, error) {
+	start := time.Now()
+	j, err := c.upload(ctx, path)
+	if err != nil {
+		return 0, err
+	}
+	j, err = c.await(ctx, j.ID)
+	took := time.Since(start)
+	if err != nil {
+		return 0, err
+	}
+	if j.State != job.Done || len(j.Results) != 1 || math.Abs(j.Results[0].DurationSeconds-length.Seconds()) > 0.2 {
+		return 0, fmt.Errorf("the job is %s, with results %+v", j.State, j.Results)
+	}
+	return took, c.remove(ctx, j.ID)
+}
+
+// plainly converts a video as a person would by hand.
+func (b *bench) plainly(ctx context.Context, path string) (time.Duration, error) {
+	out := filepath.Join(b.dir, "plain.mp3")
+	start := time.Now()
+	err := ffmpeg(ctx, "-i", path, "-vn", "-b:a", "192k", out)
+	took := time.Since(start)
+	if err != nil {
+		return 0, err
+	}
+	return took, os.Remove(out)
+}
+
+// makeVideo makes a video with a picture that costs little and sound that an
+// encoder has work with: a chord, different on the left and on the right,
+// and noise.
+func makeVideo(ctx context.Context, path string, length time.Duration) error {
+	d := strconv.FormatFloat(length.Seconds(), 'f', -1, 64)
+	const sound = "aevalsrc=exprs='0.2*sin(2*PI*220*t)+0.15*sin(2*PI*554.4*t)*sin(PI*t/2)+0.1*sin(2*PI*1760*t)|" +
+		"0.2*sin(2*PI*329.6*t)+0.15*sin(2*PI*880*t)*cos(PI*t/3)+0.1*sin(2*PI*2637*t)':s=44100:d="
+	return ffmpeg(ctx,
+		"-f", "lavfi", "-i", "testsrc2=s=320x240:r=10:d="+d,
+		"-f", "lavfi", "-i", sound+d,
+		"-f", "lavfi", "-i", "anoisesrc=color=pink:amplitude=0.2:seed=1:r=44100:d="+d,
+		"-filter_complex", "[2:a]aformat=channel_layouts=stereo[n];[1:a][n]amix=inputs=2:duration=first[a]",
+		"-map", "0:v", "-map", "[a]", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p",
+		"-c:a", "aac", "-b:a", "160k", "-t", d, path)
+}
+
+func ffmpeg(ctx context.Context, args ...string) error {
+	cmd := exec.CommandContext(ctx, "ffmpeg", append([]string{"-v", "error", "-nostdin", "-y"}, args...)...) // #nosec G204 -- all ours
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("ffmpeg: %w: %s", err, out)
+	}
+	return nil
+}
