@@ -30,7 +30,7 @@ type Deps struct {
 	Events   *event.Sender
 	Verifier *token.Verifier
 	Links    *token.Links
-	Poll     time.Duration // how often a stream looks at the ledger; 0 means 250 ms
+	Poll     time.Duration // how often a stream looks for changes by other processes; 0 means 500 ms
 }
 
 // The length of a page of GET /jobs.
@@ -42,7 +42,7 @@ const (
 // New makes the function.
 func New(d Deps) http.Handler {
 	if d.Poll <= 0 {
-		d.Poll = 250 * time.Millisecond
+		d.Poll = 500 * time.Millisecond
 	}
 	var mux web.Mux
 	mux.Handle("GET /jobs", web.Authenticated(d.Verifier, d.list))

@@ -29,7 +29,8 @@ type Ledger struct {
 	// Now is the clock; time.Now unless a test puts another.
 	Now func() time.Time
 
-	db *sql.DB
+	db      *sql.DB
+	changes changes
 }
 
 //go:embed migrations/*.sql
@@ -47,7 +48,7 @@ func Open(ctx context.Context, address string) (*Ledger, error) {
 		return nil, fail.Wrap(fail.Unavailable, err, "open ledger")
 	}
 	db.SetMaxOpenConns(4)
-	l := &Ledger{Now: time.Now, db: db}
+	l := &Ledger{Now: time.Now, db: db, changes: changes{waiting: map[string]chan struct{}{}}}
 	if err := l.migrate(ctx, goose.DialectSQLite3); err != nil {
 		_ = db.Close()
 		return nil, err

@@ -478,3 +478,38 @@ func TestOpenRefusesWhatItDoesNotKnow(t *testing.T) {
 	_, err := Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "no", "such", "folder", "x.db"))
 	wantKind(t, err, fail.Unavailable)
 }
+
+func TestChangedTellsOfEveryChange(t *testing.T) {
+	l, c := open(t)
+	ctx := t.Context()
+	j, other := create(t, l, "anna"), create(t, l, "anna")
+	quiet := l.Changed(other.ID)
+	for _, step := range []struct {
+		name string
+		do   func() error
+	}{
+		{"queued", func() error { return l.Queued(ctx, j.ID) }},
+		{"claimed", func() error { _, err := l.Claim(ctx, j.ID, "h", lease); return err }},
+		{"renewed", func() error { return l.Renew(ctx, j.ID, "h", lease, 10) }},
+		{"released", func() error { return l.Release(ctx, j.ID, "h") }},
+		{"given up", func() error { _, err := l.GiveUp(ctx, j.ID, 0, "x"); return err }},
+		{"retried", func() error { _, err := l.Retry(ctx, j.ID); return err }},
+		{"postponed", func() error { c.advance(time.Hour); return l.Postpone(ctx, j.ID) }},
+		{"deleted", func() error { _, err := l.DeleteJob(ctx, j.ID); return err }},
+	} {
+		changed := l.Changed(j.ID)
+		if err := step.do(); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		select {
+		case <-changed:
+		default:
+			t.Errorf("%s: not told", step.name)
+		}
+	}
+	select {
+	case <-quiet:
+		t.Error("another job's change was told")
+	default:
+	}
+}
