@@ -21,7 +21,7 @@ const keepAlive = 15 * time.Second
 // "deleted" if it is deleted meanwhile. The stream also ends when the server
 // drains: connect again then.
 func (d Deps) stream(w http.ResponseWriter, r *http.Request, who token.Claims) error {
-	changed := d.Ledger.Changed(r.PathValue("id"))
+	changed := d.Ledger.Changed()
 	j, err := d.find(r, who)
 	if err != nil {
 		return err
@@ -60,7 +60,7 @@ func (d Deps) stream(w http.ResponseWriter, r *http.Request, who token.Claims) e
 		case <-changed:
 		case <-tick.C:
 		}
-		changed = d.Ledger.Changed(j.ID)
+		changed = d.Ledger.Changed()
 		switch next, err := d.Ledger.Job(r.Context(), j.ID); {
 		case err == nil:
 			j = next

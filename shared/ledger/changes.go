@@ -2,33 +2,26 @@ package ledger
 
 import "sync"
 
-// changes tells, within this process, that a job has changed.
+// changes tells, within this process, that some job has changed.
 type changes struct {
-	mu      sync.Mutex
-	waiting map[string]chan struct{} // by the id of the job; closed at its next change
+	mu   sync.Mutex
+	next chan struct{} // closed at the next change
 }
 
-// Changed returns a channel that is closed at the next change of the job that
+// Changed returns a channel that is closed at the next change of any job that
 // is made through this Ledger. A change by another process does not show: who
 // has to see those too looks again from time to time. Take the channel before
-// reading the job, so that no change falls between.
-func (l *Ledger) Changed(id string) <-chan struct{} {
+// reading a job, so that no change falls between.
+func (l *Ledger) Changed() <-chan struct{} {
 	l.changes.mu.Lock()
 	defer l.changes.mu.Unlock()
-	c, ok := l.changes.waiting[id]
-	if !ok {
-		c = make(chan struct{})
-		l.changes.waiting[id] = c
-	}
-	return c
+	return l.changes.next
 }
 
-// tell wakes whoever waits for a change of the job.
-func (l *Ledger) tell(id string) {
+// tell wakes whoever waits for a change.
+func (l *Ledger) tell() {
 	l.changes.mu.Lock()
 	defer l.changes.mu.Unlock()
-	if c, ok := l.changes.waiting[id]; ok {
-		close(c)
-		delete(l.changes.waiting, id)
-	}
+	close(l.changes.next)
+	l.changes.next = make(chan struct{})
 }

@@ -15,7 +15,7 @@ import (
 // has is fail.Unavailable with the time that it has left; a job that is not
 // there is fail.NotFound.
 func (l *Ledger) Claim(ctx context.Context, id, holder string, lease time.Duration) (job.Job, error) {
-	defer l.tell(id)
+	defer l.tell()
 	now := l.now()
 	until := now + lease.Milliseconds()
 	var j job.Job
@@ -47,7 +47,7 @@ func (l *Ledger) Claim(ctx context.Context, id, holder string, lease time.Durati
 // fail.Exists once the claim is lost: the job is another's, has ended, or is
 // gone; stop the work.
 func (l *Ledger) Renew(ctx context.Context, id, holder string, lease time.Duration, progress int) error {
-	defer l.tell(id)
+	defer l.tell()
 	now := l.now()
 	until := now + lease.Milliseconds()
 	n, err := changed(ctx, l.db, `UPDATE jobs SET lease_until = ?, progress = ?, updated_at = ?, due_at = ?
@@ -59,7 +59,7 @@ func (l *Ledger) Renew(ctx context.Context, id, holder string, lease time.Durati
 // Release gives a claim back unfinished: the job is queued again, for the
 // next delivery to claim at once. fail.Exists if the claim was lost.
 func (l *Ledger) Release(ctx context.Context, id, holder string) error {
-	defer l.tell(id)
+	defer l.tell()
 	now := l.now()
 	n, err := changed(ctx, l.db, `UPDATE jobs SET state = ?, holder = '', lease_until = 0, progress = 0, updated_at = ?, due_at = ?
 		WHERE id = ? AND holder = ? AND state = ?`,
@@ -90,7 +90,7 @@ func (l *Ledger) GiveUp(ctx context.Context, id string, run int, reason string) 
 // end gives a job its outcome where the condition holds, and opens the notice
 // that tells its owner, in one transaction.
 func (l *Ledger) end(ctx context.Context, id string, to job.State, reason string, results []job.Result, where string, args ...any) (job.Job, error) {
-	defer l.tell(id)
+	defer l.tell()
 	now := l.now()
 	var j job.Job
 	err := l.tx(ctx, "end job "+id, func(tx *sql.Tx) error {

@@ -35,7 +35,7 @@ func (l *Ledger) CreateJob(ctx context.Context, j job.Job) (job.Job, error) {
 // Queued notes that the broker has taken the job's event. A job that is
 // already further on, or gone, is left alone.
 func (l *Ledger) Queued(ctx context.Context, id string) error {
-	defer l.tell(id)
+	defer l.tell()
 	now := l.now()
 	_, err := l.db.ExecContext(ctx, `UPDATE jobs SET state = ?, updated_at = ?, due_at = ? WHERE id = ? AND state = ?`,
 		job.Queued, now, now+restWithin.Milliseconds(), id, job.Received)
@@ -94,7 +94,7 @@ func (l *Ledger) Result(ctx context.Context, fid string) (job.Job, job.Result, e
 // DeleteJob removes a job with all that belongs to it and returns it as it
 // was: its blobs are the caller's to delete. fail.NotFound where there is none.
 func (l *Ledger) DeleteJob(ctx context.Context, id string) (job.Job, error) {
-	defer l.tell(id)
+	defer l.tell()
 	var j job.Job
 	err := l.tx(ctx, "delete job "+id, func(tx *sql.Tx) (err error) {
 		if j, err = readJob(ctx, tx, id); err != nil {
@@ -115,7 +115,7 @@ func (l *Ledger) DeleteJob(ctx context.Context, id string) (job.Job, error) {
 // Retry begins a new run of a failed job: it is received again. fail.Exists
 // unless the job has failed, fail.NotFound where there is none.
 func (l *Ledger) Retry(ctx context.Context, id string) (job.Job, error) {
-	defer l.tell(id)
+	defer l.tell()
 	now := l.now()
 	var j job.Job
 	err := l.tx(ctx, "retry job "+id, func(tx *sql.Tx) error {

@@ -48,7 +48,7 @@ func Open(ctx context.Context, address string) (*Ledger, error) {
 		return nil, fail.Wrap(fail.Unavailable, err, "open ledger")
 	}
 	db.SetMaxOpenConns(4)
-	l := &Ledger{Now: time.Now, db: db, changes: changes{waiting: map[string]chan struct{}{}}}
+	l := &Ledger{Now: time.Now, db: db, changes: changes{next: make(chan struct{})}}
 	if err := l.migrate(ctx, goose.DialectSQLite3); err != nil {
 		_ = db.Close()
 		return nil, err

@@ -21,7 +21,7 @@ func (l *Ledger) Due(ctx context.Context, limit int) ([]job.Job, error) {
 // again only if that has no effect. A converting job whose lease has run out
 // is queued again.
 func (l *Ledger) Postpone(ctx context.Context, id string) error {
-	defer l.tell(id)
+	defer l.tell()
 	now := l.now()
 	_, err := l.db.ExecContext(ctx, `UPDATE jobs SET due_at = ? WHERE id = ? AND due_at > 0 AND due_at <= ?`,
 		now+restWithin.Milliseconds(), id, now)
