@@ -100,7 +100,7 @@ func evenOdd(channels int) string {
 // Many good files claim more than they have, so length alone condemns only
 // where the claim is counted in samples.
 func verdict(info Info, got time.Duration, log *messages) error {
-	cut := info.cut || log.has("File ended prematurely", "partial file", "filesize and duration do not match")
+	cut := info.oddly || log.has("File ended prematurely", "partial file", "filesize and duration do not match")
 	missing := info.claimed - got
 	short := missing > time.Second && missing > info.claimed/50
 	switch {
@@ -108,8 +108,6 @@ func verdict(info Info, got time.Duration, log *messages) error {
 		return ErrNotMedia
 	case short && cut, short && (info.Container == "flac" || info.Container == "aiff"):
 		return ErrCutShort
-	case info.cut && info.Container == "avi", info.cut && info.Container == "wav":
-		return ErrCutShort // their claim shrinks with the file
 	case info.claimed > 0 && got < info.claimed/2 && log.errors > 0:
 		return ErrDamaged
 	}

@@ -59,7 +59,7 @@ type Info struct {
 	Tags      Tags
 
 	claimed time.Duration // how long the file itself says that the sound is; zero where it does not
-	cut     bool          // the file ends before its own structure does
+	oddly   bool          // something is missing at the end of the file
 	unsure  bool          // ffprobe guessed the container
 }
 

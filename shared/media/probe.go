@@ -38,9 +38,14 @@ func (t Tools) Probe(ctx context.Context, in *os.File) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	if info.cut, err = endsEarly(in, info.Container); err != nil {
+	end, err := endOf(in, info.Container)
+	if err != nil {
 		return Info{}, fail.Wrap(fail.Unavailable, err, "read the structure of the file")
 	}
+	if end == endsBroken {
+		return Info{}, ErrCutShort
+	}
+	info.oddly = end == endsOddly
 	return info, nil
 }
 

@@ -38,7 +38,10 @@ func outcome(ctx context.Context, program string, err error, log *messages) erro
 	}
 	err = &ProgramError{Program: program, Messages: log.String(), Err: err}
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || killedFromOutside(exit) || log.has(faultsOfMachine...) {
+	switch {
+	case errors.As(err, &exit) && crashed(exit):
+		return because(ErrDamaged, err)
+	case exit == nil || !exit.Exited() || log.has(faultsOfMachine...):
 		return fail.Wrap(fail.Unavailable, err, "run %s", program)
 	}
 	return because(reason(log), err)
@@ -55,18 +58,18 @@ type rejection struct{ reason, cause error }
 func (r *rejection) Error() string { return r.reason.Error() + ": " + r.cause.Error() }
 func (r *rejection) Unwrap() error { return r.reason }
 
-// killedFromOutside tells a signal that somebody sent, such as the kernel
-// short of memory, from one by which a program ends itself on bad input.
-func killedFromOutside(exit *exec.ExitError) bool {
+// crashed tells a signal by which a program ends itself on bad input from one
+// that somebody sent, such as the kernel when it is short of memory.
+func crashed(exit *exec.ExitError) bool {
 	ws, ok := exit.Sys().(syscall.WaitStatus)
 	if !ok || !ws.Signaled() {
 		return false
 	}
 	switch ws.Signal() {
 	case syscall.SIGSEGV, syscall.SIGABRT, syscall.SIGFPE, syscall.SIGILL, syscall.SIGBUS:
-		return false
+		return true
 	}
-	return true
+	return false
 }
 
 var faultsOfMachine = []string{

@@ -1,0 +1,120 @@
+package media
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func tools(t *testing.T) Tools {
+	t.Helper()
+	found, err := Find("", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// The inputs that ffmpeg makes for tests: a picture, tones, tags.
+const (
+	picture = "-f lavfi -i testsrc=size=160x120:rate=25:duration=4"
+	tone    = "-f lavfi -i sine=frequency=440:sample_rate=44100:duration=4"
+	h264    = " -pix_fmt yuv420p -c:v libx264 -preset ultrafast"
+	tagged  = " -metadata title=Tönung_東京 -metadata artist=Ärtist -metadata album=Album_One -metadata date=2021 -metadata comment=secret"
+)
+
+var (
+	madeMu sync.Mutex
+	made   = map[string][]byte{}
+)
+
+// sample returns the bytes of a file with the extension of name that ffmpeg
+// makes from the arguments; made once for the whole run.
+func sample(t *testing.T, name, args string) []byte {
+	t.Helper()
+	madeMu.Lock()
+	defer madeMu.Unlock()
+	key := name + " " + args
+	if b, ok := made[key]; ok {
+		return b
+	}
+	path := filepath.Join(t.TempDir(), name)
+	cmd := exec.CommandContext(t.Context(), "ffmpeg", append(strings.Fields("-hide_banner -loglevel error -nostdin "+args), path)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("make %s: %v\n%s", name, err, out)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made[key] = b
+	return b
+}
+
+// file gives content as an unlinked file whose offset is at its end.
+func file(t *testing.T, content []byte) *os.File {
+	t.Helper()
+	f, err := TempFile(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	if _, err := f.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// convert probes and converts, and returns what became of it.
+func convert(t *testing.T, content []byte, opt Options) (Info, MP3, *os.File, error) {
+	t.Helper()
+	in, out := file(t, content), file(t, nil)
+	info, err := tools(t).Probe(t.Context(), in)
+	if err != nil {
+		return info, MP3{}, out, err
+	}
+	m, err := tools(t).Convert(t.Context(), in, out, info, opt, nil)
+	return info, m, out, err
+}
+
+// judged is what a plain ffprobe says of a result.
+type judged struct {
+	Streams []struct {
+		Codec    string `json:"codec_name"`
+		Rate     string `json:"sample_rate"`
+		Channels int    `json:"channels"`
+		Bitrate  string `json:"bit_rate"`
+	} `json:"streams"`
+	Format struct {
+		Name     string            `json:"format_name"`
+		Duration string            `json:"duration"`
+		Tags     map[string]string `json:"tags"`
+	} `json:"format"`
+}
+
+func judge(t *testing.T, out *os.File) (j judged, duration time.Duration) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "ffprobe", "-v", "error", "-of", "json", "-show_format", "-show_streams", "/dev/fd/3")
+	cmd.ExtraFiles = []*os.File{out}
+	b, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &j); err != nil {
+		t.Fatal(err)
+	}
+	if len(j.Streams) != 1 || j.Format.Name != "mp3" {
+		t.Fatalf("not an MP3 of one stream: %s", b)
+	}
+	return j, seconds(j.Format.Duration)
+}
+
+// near reports whether two durations are within a tenth of a second: a few
+// frames of the codecs on both sides.
+func near(a, b time.Duration) bool { return (a - b).Abs() <= 100*time.Millisecond }
+
