@@ -42,15 +42,19 @@ const settleIn = 10 * time.Second
 
 // New makes the function.
 func New(d Deps) http.Handler {
+	var mux web.Mux
+	mux.Handle("POST /{$}", web.Events(withDefaults(d).handle))
+	return &mux
+}
+
+func withDefaults(d Deps) Deps {
 	if d.Timeout == 0 {
 		d.Timeout = 10 * time.Minute
 	}
 	if d.Lease == 0 {
 		d.Lease = 30 * time.Second
 	}
-	var mux web.Mux
-	mux.Handle("POST /{$}", web.Events(d.handle))
-	return &mux
+	return d
 }
 
 // handle answers a delivery: the outcome's event once the job has one, no

@@ -117,4 +117,3 @@ func judge(t *testing.T, out *os.File) (j judged, duration time.Duration) {
 // near reports whether two durations are within a tenth of a second: a few
 // frames of the codecs on both sides.
 func near(a, b time.Duration) bool { return (a - b).Abs() <= 100*time.Millisecond }
-
