@@ -60,7 +60,7 @@ func Open(ctx context.Context, c config.Config, out io.Writer) (_ *System, err e
 	if err := os.MkdirAll(c.WorkDir, 0o700); err != nil {
 		return nil, fail.Wrap(fail.Unavailable, err, "WORK_DIR: make the folder")
 	}
-	if err := s.listen(); err != nil {
+	if err := s.listen(ctx); err != nil {
 		return nil, err
 	}
 	s.config.Sink = s.base + "broker"
@@ -82,8 +82,8 @@ func Open(ctx context.Context, c config.Config, out io.Writer) (_ *System, err e
 
 // listen opens the loopback. Its address holds a secret, so that only the
 // broker of this process can send events to the functions.
-func (s *System) listen() error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func (s *System) listen(ctx context.Context) error {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return fail.Wrap(fail.Unavailable, err, "listen on the loopback")
 	}

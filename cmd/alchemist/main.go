@@ -32,7 +32,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	slog.SetDefault(c.Logger(os.Stderr))
-	l, err := net.Listen("tcp", c.Address())
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Address())
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("PORT: %s is in use by another program; stop it or set PORT to another port", c.Address())
 	}

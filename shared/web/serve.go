@@ -65,9 +65,8 @@ func (s Server) Serve(ctx context.Context, l net.Listener) error {
 		endRequests()
 		err = srv.Close()
 	}
-	_ = <-ended // http.ErrServerClosed
-	if errors.Is(err, net.ErrClosed) {
-		err = nil
+	if served := <-ended; err == nil && !errors.Is(served, http.ErrServerClosed) {
+		err = served
 	}
 	return fail.Wrap(fail.Internal, err, "stop serving on %s", l.Addr())
 }

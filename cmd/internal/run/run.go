@@ -47,7 +47,7 @@ func serve(ctx context.Context, build func(config.Config, *backend.Opener) http.
 	if err := o.Err(); err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", c.Address())
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Address())
 	if err != nil {
 		return fail.Wrap(fail.Unavailable, err, "HOST, PORT: listen on %s", c.Address())
 	}
