@@ -1,0 +1,153 @@
+package alchemist_test
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/config"
+)
+
+// section returns what stands under a heading of README.md, up to the next
+// heading of the same level.
+func section(t *testing.T, heading string) string {
+	t.Helper()
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, ok := strings.Cut(string(text), "\n## "+heading+"\n")
+	if !ok {
+		t.Fatalf("README.md has no section %q", heading)
+	}
+	body, _, _ := strings.Cut(after, "\n## ")
+	return body
+}
+
+var fence = regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```$")
+
+// blocks returns the code blocks of one language, in order.
+func blocks(markdown, language string) []string {
+	var all []string
+	for _, m := range fence.FindAllStringSubmatch(markdown, -1) {
+		if m[1] == language {
+			all = append(all, m[2])
+		}
+	}
+	return all
+}
+
+// TestReadmeWalkThrough runs the lines of the README against a started server
+// and looks for the answers that the README shows, where … stands for anything.
+func TestReadmeWalkThrough(t *testing.T) {
+	walk := section(t, "Walk-through")
+	dir := t.TempDir()
+	s := start(t, filepath.Join(dir, "data"), "ADMIN_EMAIL=admin@localhost", "ADMIN_PASSWORD=the password that was printed")
+	lines := strings.ReplaceAll(strings.Join(blocks(walk, "bash"), ""), "http://127.0.0.1:8080", s.url)
+	if n := strings.Count(lines, s.url); n < 10 {
+		t.Fatalf("only %d calls in the walk-through", n)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	script := strings.Join(blocks(walk, "sh"), "") + lines
+	shell := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
+	shell.Dir = dir
+	shell.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
+	out, err := shell.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s\n--- of ---\n%s", err, out, script)
+	}
+	answered := strings.ReplaceAll(string(out), "\r", "")
+	for _, shown := range strings.Split(strings.TrimSpace(strings.Join(blocks(walk, "text"), "")), "\n") {
+		pattern := "(?m)^" + strings.ReplaceAll(regexp.QuoteMeta(shown), "…", ".*") + "$"
+		if !regexp.MustCompile(pattern).MatchString(answered) {
+			t.Errorf("the README shows\n%s\nwhich is not in\n%s", shown, answered)
+		}
+	}
+	for _, name := range []string{"talk.mp3", "linked.mp3"} {
+		content, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := duration(t, content); d < 4.9 || d > 5.2 {
+			t.Errorf("%s lasts %g s, want 5", name, d)
+		}
+	}
+	if mails := s.mails(t); len(mails) != 1 || !strings.Contains(mails[0], "Subject: Ready: talk.mp4") {
+		t.Errorf("mails: %q", mails)
+	}
+	if left := s.files(t, "blobs"); len(left) != 0 {
+		t.Errorf("after the deletion there are %v", left)
+	}
+	c := s.login(t, "admin@localhost", "the password that was printed")
+	if status, body := c.call(t, http.MethodGet, "/jobs"); status != http.StatusOK || !strings.HasPrefix(string(body), `{"jobs":[],`) {
+		t.Errorf("after the deletion: %d %s", status, body)
+	}
+}
+
+var variableRow = regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| (.+?) \\| .+ \\|$")
+
+// TestReadmeNamesEveryVariable holds the table of the README to what package
+// config reads, name by name and default by default.
+func TestReadmeNamesEveryVariable(t *testing.T) {
+	var read []string
+	defaults, err := config.Load(func(name string) string {
+		if !slices.Contains(read, name) {
+			read = append(read, name)
+		}
+		return ""
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, row := range variableRow.FindAllStringSubmatch(section(t, "Configuration"), -1) {
+		name, shown := row[1], row[2]
+		told = append(told, name)
+		value, quoted := strings.CutPrefix(shown, "`")
+		if !quoted {
+			continue // none, or in words
+		}
+		value = strings.ReplaceAll(strings.TrimSuffix(value, "`"), "DATA_DIR", defaults.DataDir)
+		set, err := config.Load(func(asked string) string {
+			if asked == name {
+				return value
+			}
+			return ""
+		})
+		if err != nil || set != defaults {
+			t.Errorf("%s: %s is not the default: %v", name, shown, err)
+		}
+	}
+	slices.Sort(read)
+	slices.Sort(told)
+	if !slices.Equal(read, told) {
+		t.Errorf("the README names\n%v\nconfig reads\n%v", told, read)
+	}
+}
+
+// TestEveryDependencyHasItsReason holds docs/architecture.md to the direct
+// dependencies of go.mod.
+func TestEveryDependencyHasItsReason(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("docs", "architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	required := regexp.MustCompile(`(?m)^(?:require )?\s*(\S+\.\S+) v\S+$`) // no "// indirect"
+	for _, m := range required.FindAllStringSubmatch(string(mod), -1) {
+		if !strings.Contains(string(text), "| `"+m[1]+"` |") {
+			t.Errorf("docs/architecture.md has no line on %s", m[1])
+		}
+	}
+}
