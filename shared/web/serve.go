@@ -54,8 +54,12 @@ func (s Server) Serve(ctx context.Context, l net.Listener) error {
 		return fail.Wrap(fail.Internal, err, "serve on %s", l.Addr())
 	case <-ctx.Done():
 	}
-	drainer.Drain()
 	startDraining()
+	quiet := make(chan struct{})
+	go func() { // returns once no request has come for a moment
+		drainer.Drain()
+		close(quiet)
+	}()
 	// The context that ended this one is no bound on what comes after it.
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Drain)
 	defer cancel()
@@ -65,6 +69,7 @@ func (s Server) Serve(ctx context.Context, l net.Listener) error {
 		endRequests()
 		err = srv.Close()
 	}
+	<-quiet
 	if served := <-ended; err == nil && !errors.Is(served, http.ErrServerClosed) {
 		err = served
 	}
