@@ -28,33 +28,37 @@ type Deps struct {
 	Events    *event.Sender
 	Retention time.Duration // age at which jobs are deleted; 0 keeps them
 	OrphanAge time.Duration // age at which a blob without a job is deleted
+}
 
-	sweeping *sync.Mutex
+type function struct {
+	Deps
+	sweeping  sync.Mutex
+	orphansAt time.Time // when orphans were last looked for
 }
 
 // New makes the function.
 func New(d Deps) http.Handler {
-	d.sweeping = new(sync.Mutex)
+	f := &function{Deps: d}
 	var mux web.Mux
-	mux.Handle("POST /{$}", web.Events(d.handle))
+	mux.Handle("POST /{$}", web.Events(f.handle))
 	return &mux
 }
 
-func (d Deps) handle(ctx context.Context, e cloudevents.Event) (*cloudevents.Event, error) {
+func (f *function) handle(ctx context.Context, e cloudevents.Event) (*cloudevents.Event, error) {
 	if e.Type() == event.TypePing {
-		if !d.sweeping.TryLock() {
+		if !f.sweeping.TryLock() {
 			return nil, nil // the sweep before this one is not done yet
 		}
-		defer d.sweeping.Unlock()
-		return nil, d.sweep(ctx)
+		defer f.sweeping.Unlock()
+		return nil, f.sweep(ctx)
 	}
-	return nil, d.deadLetter(ctx, e)
+	return nil, f.deadLetter(ctx, e)
 }
 
 // deadLetter ends the job of an event that could not be delivered. The event
 // of an outcome is only logged: its job has ended, and the sweep tells its
 // owner again while that makes sense.
-func (d Deps) deadLetter(ctx context.Context, e cloudevents.Event) error {
+func (f *function) deadLetter(ctx context.Context, e cloudevents.Event) error {
 	attrs := []any{"event", e.ID(), "type", e.Type(), "job", e.Subject(),
 		"code", e.Extensions()["knativeerrorcode"]}
 	slog.WarnContext(ctx, "dead letter", attrs...)
@@ -65,13 +69,13 @@ func (d Deps) deadLetter(ctx context.Context, e cloudevents.Event) error {
 	if err != nil {
 		return err
 	}
-	return d.giveUp(ctx, data.Job, data.Run, "The conversion was tried several times and could not be finished. Retry it later.")
+	return f.giveUp(ctx, data.Job, data.Run, "The conversion was tried several times and could not be finished. Retry it later.")
 }
 
 // giveUp fails a job for good and sends the event that tells its owner. A job
 // that has ended meanwhile, or is gone, is left alone.
-func (d Deps) giveUp(ctx context.Context, id string, run int, reason string) error {
-	j, err := d.Ledger.GiveUp(ctx, id, run, reason)
+func (f *function) giveUp(ctx context.Context, id string, run int, reason string) error {
+	j, err := f.Ledger.GiveUp(ctx, id, run, reason)
 	if fail.Is(err, fail.Exists) {
 		return nil
 	}
@@ -80,7 +84,7 @@ func (d Deps) giveUp(ctx context.Context, id string, run int, reason string) err
 	}
 	slog.WarnContext(ctx, "job given up", "job", id, "run", run)
 	e, _ := ledger.OutcomeEvent(j)
-	if err := d.Events.Send(ctx, e); err != nil {
+	if err := f.Events.Send(ctx, e); err != nil {
 		slog.WarnContext(ctx, "event left for the sweep", "job", id, "error", err)
 	}
 	return nil

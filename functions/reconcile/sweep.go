@@ -23,66 +23,66 @@ const (
 
 // sweep does everything once; a part that fails does not keep the others from
 // running.
-func (d Deps) sweep(ctx context.Context) error {
+func (f *function) sweep(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, perSweepTime)
 	defer cancel()
 	return errors.Join(
-		d.wake(ctx),
-		d.expire(ctx),
-		d.removeOrphans(ctx),
-		d.Blobs.Sweep(ctx),
-		d.Ledger.PruneLoginFailures(ctx, d.Ledger.Now().Add(-failureMemo)),
+		f.wake(ctx),
+		f.expire(ctx),
+		f.removeOrphans(ctx),
+		f.Blobs.Sweep(ctx),
+		f.Ledger.PruneLoginFailures(ctx, f.Ledger.Now().Add(-failureMemo)),
 	)
 }
 
 // wake publishes again what is due: the request to convert a job that has not
 // ended, the outcome of one whose owner was not told.
-func (d Deps) wake(ctx context.Context) error {
-	jobs, err := d.Ledger.Due(ctx, maxPerSweep)
+func (f *function) wake(ctx context.Context) error {
+	jobs, err := f.Ledger.Due(ctx, maxPerSweep)
 	for _, j := range jobs {
-		if err = d.wakeOne(ctx, j); err != nil {
+		if err = f.wakeOne(ctx, j); err != nil {
 			break // the broker or the ledger is down: the next sweep goes on
 		}
 	}
 	return err
 }
 
-func (d Deps) wakeOne(ctx context.Context, j job.Job) error {
+func (f *function) wakeOne(ctx context.Context, j job.Job) error {
 	switch {
-	case j.State.Ended() && d.Ledger.Now().Sub(j.EndedAt) > tellFor:
+	case j.State.Ended() && f.Ledger.Now().Sub(j.EndedAt) > tellFor:
 		slog.WarnContext(ctx, "owner not told of the outcome", "job", j.ID, "state", string(j.State))
-		return d.Ledger.CloseJob(ctx, j.ID)
+		return f.Ledger.CloseJob(ctx, j.ID)
 	case !j.State.Ended() && j.Attempts >= maxAttempts:
-		return d.giveUp(ctx, j.ID, j.Run, interrupted)
+		return f.giveUp(ctx, j.ID, j.Run, interrupted)
 	}
 	e, ended := ledger.OutcomeEvent(j)
 	if !ended {
 		e = ledger.UploadedEvent(j)
 	}
-	if err := d.Events.Send(ctx, e); err != nil {
+	if err := f.Events.Send(ctx, e); err != nil {
 		return err
 	}
 	slog.InfoContext(ctx, "event sent again", "job", j.ID, "event", e.ID(), "state", string(j.State))
-	return d.Ledger.Postpone(ctx, j.ID)
+	return f.Ledger.Postpone(ctx, j.ID)
 }
 
 // expire deletes the jobs that retention no longer keeps, with their blobs.
-func (d Deps) expire(ctx context.Context) error {
-	if d.Retention <= 0 {
+func (f *function) expire(ctx context.Context) error {
+	if f.Retention <= 0 {
 		return nil
 	}
 	for {
-		ids, err := d.Ledger.Expired(ctx, d.Ledger.Now().Add(-d.Retention), batch)
+		ids, err := f.Ledger.Expired(ctx, f.Ledger.Now().Add(-f.Retention), batch)
 		if err != nil || len(ids) == 0 {
 			return err
 		}
 		for _, id := range ids {
-			j, err := d.Ledger.DeleteJob(ctx, id)
+			j, err := f.Ledger.DeleteJob(ctx, id)
 			if err != nil {
 				return err
 			}
 			slog.InfoContext(ctx, "job expired", "job", id)
-			if err := blob.DeleteAll(ctx, d.Blobs, j.Source, j.FIDs()); err != nil {
+			if err := blob.DeleteAll(ctx, f.Blobs, j.Source, j.FIDs()); err != nil {
 				return err
 			}
 		}
@@ -90,36 +90,41 @@ func (d Deps) expire(ctx context.Context) error {
 }
 
 // removeOrphans deletes the blobs that no job refers to: what a crash left
-// between the blob and the ledger. Young ones may yet get their job.
-func (d Deps) removeOrphans(ctx context.Context) error {
+// between the blob and the ledger. Young ones may yet get their job. As it
+// reads the whole store, it does so only a few times within OrphanAge.
+func (f *function) removeOrphans(ctx context.Context) error {
+	if f.Ledger.Now().Sub(f.orphansAt) < f.OrphanAge/4 {
+		return nil
+	}
+	f.orphansAt = f.Ledger.Now()
 	var errs []error
 	for _, bucket := range blob.Buckets() {
 		var old []string
-		for info, err := range d.Blobs.List(ctx, bucket) {
+		for info, err := range f.Blobs.List(ctx, bucket) {
 			if err != nil {
 				errs = append(errs, err)
 				break
 			}
-			if d.Ledger.Now().Sub(info.Created) >= d.OrphanAge {
+			if f.Ledger.Now().Sub(info.Created) >= f.OrphanAge {
 				old = append(old, info.ID)
 			}
 			if len(old) == batch {
-				errs = append(errs, d.removeUnreferenced(ctx, bucket, old))
+				errs = append(errs, f.removeUnreferenced(ctx, bucket, old))
 				old = old[:0]
 			}
 		}
-		errs = append(errs, d.removeUnreferenced(ctx, bucket, old))
+		errs = append(errs, f.removeUnreferenced(ctx, bucket, old))
 	}
 	return errors.Join(errs...)
 }
 
-func (d Deps) removeUnreferenced(ctx context.Context, bucket blob.Bucket, fids []string) error {
-	orphans, err := d.Ledger.Unreferenced(ctx, fids)
+func (f *function) removeUnreferenced(ctx context.Context, bucket blob.Bucket, fids []string) error {
+	orphans, err := f.Ledger.Unreferenced(ctx, fids)
 	if err != nil {
 		return err
 	}
 	for _, fid := range orphans {
-		if err := d.Blobs.Delete(ctx, bucket, fid); err != nil {
+		if err := f.Blobs.Delete(ctx, bucket, fid); err != nil {
 			return err
 		}
 		slog.InfoContext(ctx, "orphan removed", "bucket", string(bucket), "fid", fid)

@@ -351,15 +351,15 @@ func TestWhatRestsTooLongIsDue(t *testing.T) {
 	}
 }
 
-func TestRecoverFreesLeasesAndMakesJobsDue(t *testing.T) {
+func TestRecoverFreesLeasesAndMakesUnpublishedJobsDue(t *testing.T) {
 	l, _ := open(t)
-	j := create(t, l, "anna")
+	j, unpublished := create(t, l, "anna"), create(t, l, "anna")
 	must(l.Claim(t.Context(), j.ID, "dead", lease))
 	if err := l.Recover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if due := must(l.Due(t.Context(), 10)); len(due) != 1 {
-		t.Errorf("%d jobs due, want 1", len(due))
+	if due := must(l.Due(t.Context(), 10)); len(due) != 1 || due[0].ID != unpublished.ID {
+		t.Errorf("due: %+v", due)
 	}
 	if got, err := l.Claim(t.Context(), j.ID, "alive", lease); err != nil || got.Attempts != 2 {
 		t.Errorf("claim after recovery: %+v, %v", got, err)

@@ -39,15 +39,19 @@ func (l *Ledger) CloseJob(ctx context.Context, id string) error {
 	return fail.Wrap(fail.Unavailable, err, "close job %s", id)
 }
 
-// Recover frees every lease and makes every unfinished job due at once. It
-// is for a process that has the database to itself, when it starts: whoever
-// held a lease is gone.
+// Recover frees every lease, and makes the jobs due at once whose event may
+// not have been published. It is for a process that has the database and a
+// durable broker to itself, when it starts: whoever held a lease or was about
+// to publish is gone, and what was published is delivered again.
 func (l *Ledger) Recover(ctx context.Context) error {
 	if _, err := l.db.ExecContext(ctx, `UPDATE notices SET holder = '', lease_until = 0 WHERE lease_until > 0`); err != nil {
 		return fail.Wrap(fail.Unavailable, err, "free notices")
 	}
-	_, err := l.db.ExecContext(ctx, `UPDATE jobs SET holder = '', lease_until = 0, due_at = ? WHERE due_at > 0`, l.now())
-	return fail.Wrap(fail.Unavailable, err, "free leases")
+	if _, err := l.db.ExecContext(ctx, `UPDATE jobs SET holder = '', lease_until = 0 WHERE lease_until > 0`); err != nil {
+		return fail.Wrap(fail.Unavailable, err, "free leases")
+	}
+	_, err := l.db.ExecContext(ctx, `UPDATE jobs SET due_at = ? WHERE state = ?`, l.now(), job.Received)
+	return fail.Wrap(fail.Unavailable, err, "find unpublished jobs")
 }
 
 // Expired returns the ids of at most limit jobs that were made before the
