@@ -2,15 +2,9 @@ package convert
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"strconv"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -20,32 +14,10 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/functions/internal/fixture"
 	"github.com/opengundumstyle/audio-alchemist/shared/blob"
 	"github.com/opengundumstyle/audio-alchemist/shared/event"
-	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
 	"github.com/opengundumstyle/audio-alchemist/shared/ledger"
 	"github.com/opengundumstyle/audio-alchemist/shared/media"
 )
-
-func readPID(path string) int {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return 0
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
-// gone reports whether a process has ended, reaped or not.
-func gone(pid int) bool {
-	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
-		return true
-	}
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	return err != nil || strings.Contains(string(b), ") Z ")
-}
 
 func same(a, b *cloudevents.Event) bool {
 	return a != nil && b != nil && a.String() == b.String() && bytes.Equal(a.Data(), b.Data())
@@ -193,103 +165,6 @@ func TestAConversionThatTakesTooLongFailsItsJob(t *testing.T) {
 	}
 	within(t, 5*time.Second, func() bool { return gone(pid()) })
 	w.clean(t, 0)
-}
-
-// deliverUntil delivers, and runs do once ffmpeg is at work.
-func deliverUntil(ctx context.Context, t *testing.T, w *world, j job.Job, do func(pid int)) (*cloudevents.Event, error) {
-	t.Helper()
-	pid := w.hang(t)
-	type answer struct {
-		reply *cloudevents.Event
-		err   error
-	}
-	ended := make(chan answer, 1)
-	deps := w.deps
-	go func() {
-		reply, err := handler(deps)(ctx, ledger.UploadedEvent(j))
-		ended <- answer{reply, err}
-	}()
-	n := pid()
-	do(n)
-	select {
-	case a := <-ended:
-		within(t, 5*time.Second, func() bool { return gone(n) })
-		return a.reply, a.err
-	case <-time.After(20 * time.Second):
-		t.Fatal("the attempt goes on")
-		return nil, nil
-	}
-}
-
-func handler(d Deps) func(context.Context, cloudevents.Event) (*cloudevents.Event, error) {
-	return withDefaults(d).handle
-}
-
-func TestACancelledDeliveryLeavesNothingAndTheJobClaimable(t *testing.T) {
-	w := start(t)
-	tools := w.deps.Media
-	j := w.job(t, talk(t))
-	ctx, cancel := context.WithCancel(t.Context())
-	_, err := deliverUntil(ctx, t, w, j, func(int) { cancel() })
-	fixture.WantKind(t, err, fail.Unavailable)
-	w.clean(t, 0)
-	if got := w.read(t, j.ID); got.State != job.Queued {
-		t.Errorf("job %+v", got)
-	}
-	w.deps.Media = tools
-	status, _ := w.deliver(t.Context(), t, j)
-	wantStatus(t, status, http.StatusOK)
-	w.clean(t, 1)
-}
-
-func TestADeletedJobStopsItsConversion(t *testing.T) {
-	w := start(t)
-	j := w.job(t, talk(t))
-	reply, err := deliverUntil(t.Context(), t, w, j, func(int) {
-		if _, err := w.Ledger.DeleteJob(t.Context(), j.ID); err != nil {
-			t.Error(err)
-		}
-	})
-	if reply != nil || err != nil {
-		t.Errorf("reply %v, error %v; want neither", reply, err)
-	}
-	w.clean(t, 0)
-	if status, reply := w.deliver(t.Context(), t, j); status != http.StatusNoContent || reply != nil {
-		t.Errorf("delivered after its end: %d %v", status, reply)
-	}
-}
-
-func TestAJobDeletedAtTheLastMomentLeavesNoAudio(t *testing.T) {
-	w := start(t)
-	j := w.job(t, talk(t))
-	w.blobs.beforePut = func() {
-		if _, err := w.Ledger.DeleteJob(t.Context(), j.ID); err != nil {
-			t.Error(err)
-		}
-	}
-	status, reply := w.deliver(t.Context(), t, j)
-	if status != http.StatusNoContent || reply != nil {
-		t.Errorf("status %d, reply %v", status, reply)
-	}
-	w.clean(t, 0)
-}
-
-func TestTheHeartbeatKeepsTheClaim(t *testing.T) {
-	w := start(t)
-	w.deps.Lease = 500 * time.Millisecond
-	j := w.job(t, talk(t))
-	ctx, cancel := context.WithCancel(t.Context())
-	began := time.Now()
-	_, err := deliverUntil(ctx, t, w, j, func(int) {
-		within(t, 10*time.Second, func() bool {
-			if _, err := w.Ledger.Claim(t.Context(), j.ID, "another", time.Minute); !fail.Is(err, fail.Unavailable) {
-				t.Fatalf("claimed by another: %v", err)
-			}
-			return time.Since(began) > 2*time.Second
-		})
-		cancel()
-	})
-	fixture.WantKind(t, err, fail.Unavailable)
 }
 
 func TestAStoreThatFailsIsTriedAgain(t *testing.T) {

@@ -38,8 +38,9 @@ func start(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{Stores: fixture.New(t), work: filepath.Join(t.TempDir(), "work")}
-	w.blobs = &faultyStore{Store: w.Stores.Blobs}
+	stores := fixture.New(t)
+	w := &world{Stores: stores, work: filepath.Join(t.TempDir(), "work")}
+	w.blobs = &faultyStore{Store: stores.Blobs}
 	w.deps = Deps{Ledger: w.Ledger, Blobs: w.blobs, Media: tools, WorkDir: w.work}
 	return w
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -65,11 +66,7 @@ func crashed(exit *exec.ExitError) bool {
 	if !ok || !ws.Signaled() {
 		return false
 	}
-	switch ws.Signal() {
-	case syscall.SIGSEGV, syscall.SIGABRT, syscall.SIGFPE, syscall.SIGILL, syscall.SIGBUS:
-		return true
-	}
-	return false
+	return slices.Contains([]syscall.Signal{syscall.SIGSEGV, syscall.SIGABRT, syscall.SIGFPE, syscall.SIGILL, syscall.SIGBUS}, ws.Signal())
 }
 
 var faultsOfMachine = []string{

@@ -106,9 +106,9 @@ func TestAFileThatNamesOthersReachesNothing(t *testing.T) {
 // allow-list, the same playlist does reach the file.
 func TestTheCanarySings(t *testing.T) {
 	c := newCanary(t)
-	open := Tools{FFprobe: script(t, `exec `+tools(t).FFprobe+` -v error -of json -show_format -show_streams -protocol_whitelist file,http,tcp -allowed_extensions ALL `+
-		`-f hls /dev/fd/3`)}
-	info, err := open.Probe(t.Context(), file(t, []byte("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4.0,\n"+c.url+"/a.ts\n#EXT-X-ENDLIST\n")))
+	playlist := "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4.0,\n" + c.url + "/a.ts\n#EXT-X-ENDLIST\n"
+	open := Tools{FFprobe: script(t, `exec `+tools(t).FFprobe+` -v error -of json -show_format -show_streams -protocol_whitelist file,http,tcp /dev/fd/3`)}
+	info, err := open.Probe(t.Context(), file(t, []byte(playlist)))
 	if err != nil || info.Audio.Codec != "aac" || c.calls.Load() == 0 {
 		t.Errorf("%+v, %v, %d connections", info, err, c.calls.Load())
 	}

@@ -1,0 +1,53 @@
+package media
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMain lets the test program be the process that is killed below.
+func TestMain(m *testing.M) {
+	if program := os.Getenv("MEDIA_TEST_PROBE_WITH"); program != "" {
+		in, err := TempFile("")
+		if err != nil {
+			os.Exit(2)
+		}
+		_, _ = Tools{FFprobe: program}.Probe(context.Background(), in)
+		os.Exit(3)
+	}
+	os.Exit(m.Run())
+}
+
+func TestAProgramDiesWithItsKilledParent(t *testing.T) {
+	pid := filepath.Join(t.TempDir(), "pid")
+	endless := script(t, "echo $$ >"+pid+".new; mv "+pid+".new "+pid+"; exec sleep 300")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	parent := exec.CommandContext(t.Context(), self)
+	parent.Env = append(os.Environ(), "MEDIA_TEST_PROBE_WITH="+endless)
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var child int
+	within(t, 10*time.Second, func() bool {
+		b, _ := os.ReadFile(pid)
+		child, _ = strconv.Atoi(strings.TrimSpace(string(b)))
+		return child > 0
+	})
+	if gone(child) {
+		t.Fatal("the program ended by itself")
+	}
+	if err := parent.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = parent.Wait()
+	within(t, 5*time.Second, func() bool { return gone(child) })
+}
