@@ -198,6 +198,23 @@ func testCancelledPut(t *testing.T, s blob.Store) {
 	}
 }
 
+func testCancelledAtTheEnd(t *testing.T, s blob.Store) {
+	id := blob.NewID()
+	ctx, cancel := context.WithCancel(t.Context())
+	all := readerFunc(func(p []byte) (int, error) {
+		cancel()
+		return copy(p, "all there is"), io.EOF
+	})
+	if _, err := s.Put(ctx, blob.Videos, id, all); !errors.Is(err, context.Canceled) {
+		t.Errorf("Put: %v, want context canceled", err)
+	}
+	wantNothing(t, s, id)
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
 func testMemory(t *testing.T, s blob.Store) {
 	const size, allowed = 64 << 20, 24 << 20
 	var base, now runtime.MemStats

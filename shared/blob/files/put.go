@@ -26,7 +26,7 @@ func (s *Store) Put(ctx context.Context, bucket blob.Bucket, id string, r io.Rea
 	if err != nil {
 		return blob.Info{}, err
 	}
-	if _, err := os.Lstat(path); err == nil { //nolint:gosec // s.path has checked the id
+	if _, err := os.Lstat(path); err == nil {
 		return blob.Info{}, exists()
 	}
 	tmp, err := s.create()
@@ -35,7 +35,7 @@ func (s *Store) Put(ctx context.Context, bucket blob.Bucket, id string, r io.Rea
 	}
 	defer func() {
 		// Removed before the lock goes, which Close drops.
-		_ = os.Remove(tmp.Name()) //nolint:gosec // the name is ours
+		_ = os.Remove(tmp.Name())
 		_ = tmp.Close()
 	}()
 	if err := copyTo(ctx, tmp, r); err != nil {
@@ -119,7 +119,7 @@ func fill(ctx context.Context, p []byte, r io.Reader) (n int, err error) {
 func (s *Store) create() (*os.File, error) {
 	for {
 		name := filepath.Join(s.dir, tmpFolder, blob.NewID())
-		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the name is ours
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 		if err != nil {
 			return nil, err
 		}
@@ -158,7 +158,7 @@ func (s *Store) Sweep(ctx context.Context) error {
 
 // sweep removes one temporary file unless somebody holds its lock.
 func sweep(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0) //nolint:gosec // from a listing of our folder
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

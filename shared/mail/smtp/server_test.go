@@ -34,6 +34,7 @@ type receiver struct {
 	auth     bool // wants a login
 	at       map[string]*server.SMTPError
 	dropData bool // hangs up in the middle of a mail
+	dropNext bool // hangs up once it has a mail
 	hang     chan struct{}
 
 	mu         sync.Mutex
@@ -155,7 +156,11 @@ func (s *session) Data(body io.Reader) error {
 	return nil
 }
 
-func (s *session) Reset() {}
+func (s *session) Reset() {
+	if s.r.dropNext && len(s.r.inbox()) > 0 {
+		_ = s.conn.Conn().Close() // not the server's Close, which waits for this
+	}
+}
 
 func (s *session) Logout() error { return nil }
 

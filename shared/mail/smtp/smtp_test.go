@@ -138,6 +138,13 @@ func TestAServerThatIsGone(t *testing.T) {
 	}
 }
 
+func TestAMailThatTheServerHasIsSentWhateverFollows(t *testing.T) {
+	r := (&receiver{dropNext: true}).listen(t, false, true)
+	if err := sender(t, r, "smtp").Send(t.Context(), mailtest.Message(1)); err != nil || len(r.inbox()) != 1 {
+		t.Errorf("%v, and %d mails arrived", err, len(r.inbox()))
+	}
+}
+
 func TestASilentServer(t *testing.T) {
 	hang := make(chan struct{})
 	r := (&receiver{hang: hang}).listen(t, false, true)
