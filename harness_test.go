@@ -210,7 +210,10 @@ func (s *server) login(t *testing.T, email, password string) *client {
 	return c
 }
 
-func (s *server) admin(t *testing.T) *client { t.Helper(); return s.login(t, adminEmail, adminPassword) }
+func (s *server) admin(t *testing.T) *client {
+	t.Helper()
+	return s.login(t, adminEmail, adminPassword)
+}
 
 func (c *client) do(t *testing.T, req *http.Request) (int, []byte) {
 	t.Helper()

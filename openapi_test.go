@@ -1,0 +1,215 @@
+package alchemist_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/opengundumstyle/audio-alchemist/functions/gateway/apitest"
+	"github.com/opengundumstyle/audio-alchemist/shared/job"
+)
+
+// TestTrafficIsAsOpenAPISays sends the running program every kind of request
+// and provokes every kind of error that a client can, and holds requests and
+// responses to the description that the program itself serves.
+func TestTrafficIsAsOpenAPISays(t *testing.T) {
+	s := start(t, t.TempDir(), "REGISTRATION=open", "MAX_UPLOAD=1MiB")
+	resp, err := http.Get(s.url + "/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served, err := io.ReadAll(resp.Body)
+	if err := resp.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	shipped, readErr := os.ReadFile("functions/gateway/openapi.yaml")
+	if err != nil || readErr != nil || !bytes.Equal(served, shipped) {
+		t.Fatalf("served %d bytes, shipped %d: %v, %v", len(served), len(shipped), err, readErr)
+	}
+	a := &api{T: t, server: s, http: &http.Client{Transport: apitest.New(t, served)}}
+
+	a.accounts()
+	anna := a.token(adminEmail, adminPassword)
+	ben := a.token("ben@example.com", "another password")
+	done, failed := a.uploads(anna)
+	a.jobs(anna, ben, done, failed)
+	a.downloads(anna, ben, done)
+	a.rest()
+	a.want(204, "DELETE", "/jobs/"+done.ID, anna, nil)
+	a.want(404, "DELETE", "/jobs/"+done.ID, anna, nil)
+}
+
+// api sends requests whose answers the description has to allow.
+type api struct {
+	*testing.T
+	server *server
+	http   *http.Client
+}
+
+// want sends a request, which breaks the description on purpose where the
+// status says that it is wrong, and returns the body of the answer.
+func (a *api) want(status int, method, path, auth string, body io.Reader, header ...string) []byte {
+	a.Helper()
+	ctx := a.Context()
+	if status >= 400 {
+		ctx = apitest.Wrong(ctx)
+	}
+	return a.send(ctx, status, method, path, auth, body, header...)
+}
+
+func (a *api) send(ctx context.Context, status int, method, path, auth string, body io.Reader, header ...string) []byte {
+	a.Helper()
+	req, err := http.NewRequestWithContext(ctx, method, a.server.url+path, body)
+	if err != nil {
+		a.Fatal(err)
+	}
+	if auth != "" {
+		req.Header.Set("Authorization", auth)
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := a.http.Do(req)
+	if err != nil {
+		a.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	got, err := io.ReadAll(resp.Body)
+	if err != nil {
+		a.Fatal(err)
+	}
+	if resp.StatusCode != status {
+		a.Errorf("%s %s: %d, want %d: %s", method, path, resp.StatusCode, status, got)
+	}
+	return got
+}
+
+func basic(email, password string) string {
+	req := &http.Request{Header: http.Header{}}
+	req.SetBasicAuth(email, password)
+	return req.Header.Get("Authorization")
+}
+
+func (a *api) token(email, password string) string {
+	return "Bearer " + string(a.want(200, "POST", "/login", basic(email, password), nil))
+}
+
+func (a *api) accounts() {
+	const form, jsonType = "application/x-www-form-urlencoded", "application/json"
+	ben := `{"email":"ben@example.com","password":"another password"}`
+	a.want(201, "POST", "/register", "", strings.NewReader(ben), "Content-Type", jsonType)
+	a.want(409, "POST", "/register", "", strings.NewReader(ben), "Content-Type", jsonType)
+	a.want(400, "POST", "/register", "", strings.NewReader(`{"email":"nobody","password":"another password"}`), "Content-Type", jsonType)
+	a.want(400, "POST", "/register", "", strings.NewReader(`{"email":"carl@example.com","password":"short"}`), "Content-Type", jsonType)
+	a.want(201, "POST", "/register", "", strings.NewReader("email=dora%40example.com&password=another+password"), "Content-Type", form)
+	a.want(413, "POST", "/register", "", strings.NewReader(`{"email":"`+strings.Repeat("x", 10_000)+`"}`), "Content-Type", jsonType)
+	a.want(415, "POST", "/register", "", strings.NewReader("x"), "Content-Type", "text/csv")
+	closed := &api{T: a.T, server: start(a.T, a.TempDir()), http: a.http}
+	closed.want(403, "POST", "/register", "", strings.NewReader(ben), "Content-Type", jsonType)
+
+	a.want(200, "POST", "/login", basic("ben@example.com", "another password"), nil, "Accept", "application/json")
+	a.want(401, "POST", "/login", "", nil)
+	for range 10 {
+		a.want(401, "POST", "/login", basic("dora@example.com", "wrong password"), nil)
+	}
+	a.want(429, "POST", "/login", basic("dora@example.com", "another password"), nil)
+	a.want(200, "POST", "/validate", a.token("ben@example.com", "another password"), nil)
+	a.want(401, "POST", "/validate", "Bearer garbled", nil)
+	a.want(200, "GET", "/.well-known/jwks.json", "", nil)
+}
+
+// multipartForm is a body with the files given, as a form.
+func multipartForm(names ...string) (contentType string, body func(content string) io.Reader) {
+	return "multipart/form-data; boundary=B", func(content string) io.Reader {
+		var b strings.Builder
+		for _, name := range names {
+			b.WriteString("--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"" + name + "\"\r\n\r\n" + content + "\r\n")
+		}
+		b.WriteString("--B--\r\n")
+		return strings.NewReader(b.String())
+	}
+}
+
+func (a *api) uploads(anna string) (done, failed job.View) {
+	one, oneBody := multipartForm("talk.mp4")
+	two, twoBody := multipartForm("a.mp4", "b.mp4")
+	none, noneBody := multipartForm()
+	send := func(status int, auth, contentType string, body io.Reader) []byte {
+		a.Helper()
+		return a.want(status, "POST", "/upload", auth, body, "Content-Type", contentType)
+	}
+	content := string(video(a.T, 1))
+	done = decode[job.View](a.T, send(202, anna, one, oneBody(content)))
+	failed = decode[job.View](a.T, send(202, anna, one, oneBody("a text")))
+	send(401, "", one, oneBody("x"))
+	send(400, anna, two, twoBody("x"))
+	send(400, anna, none, noneBody("x"))
+	send(400, anna, one, oneBody(""))
+	send(400, anna, "application/json", strings.NewReader("{}"))
+	send(413, anna, one, oneBody(strings.Repeat("x", 1<<20+1)))
+	for _, id := range []string{done.ID, failed.ID} {
+		a.want(200, "GET", "/jobs/"+id+"/events", anna, nil, "Accept", "text/event-stream") // until it ends
+	}
+	return decode[job.View](a.T, a.want(200, "GET", "/jobs/"+done.ID, anna, nil)),
+		decode[job.View](a.T, a.want(200, "GET", "/jobs/"+failed.ID, anna, nil))
+}
+
+func (a *api) jobs(anna, ben string, done, failed job.View) {
+	if done.State != job.Done || failed.State != job.Failed {
+		a.Fatalf("states %s and %s", done.State, failed.State)
+	}
+	a.want(200, "GET", "/jobs", anna, nil)
+	a.want(200, "GET", "/jobs?limit=1", anna, nil)
+	a.want(200, "GET", "/jobs?limit=1&before="+failed.ID, anna, nil)
+	a.want(200, "GET", "/jobs", ben, nil)
+	a.want(400, "GET", "/jobs?limit=0", anna, nil)
+	a.want(400, "GET", "/jobs?before=x", anna, nil)
+	a.want(401, "GET", "/jobs", "", nil)
+	for _, path := range []string{"/jobs/" + done.ID, "/jobs/" + done.ID + "/events"} {
+		a.want(404, "GET", path, ben, nil)
+		a.want(401, "GET", path, "", nil)
+	}
+	a.want(404, "DELETE", "/jobs/"+done.ID, ben, nil)
+	a.want(401, "DELETE", "/jobs/"+done.ID, "", nil)
+	a.want(404, "POST", "/jobs/"+failed.ID+"/retry", ben, nil)
+	a.want(401, "POST", "/jobs/"+failed.ID+"/retry", "", nil)
+	a.want(409, "POST", "/jobs/"+done.ID+"/retry", anna, nil)
+	a.want(202, "POST", "/jobs/"+failed.ID+"/retry", anna, nil)
+	a.want(200, "GET", "/jobs/"+failed.ID+"/events", anna, nil)
+}
+
+func (a *api) downloads(anna, ben string, done job.View) {
+	r := done.Results[0]
+	path := "/download?fid=" + r.FID
+	if got := a.want(200, "GET", path, anna, nil); int64(len(got)) != r.Bytes {
+		a.Errorf("%d bytes, want %d", len(got), r.Bytes)
+	}
+	a.want(200, "GET", r.URL, "", nil)
+	a.want(200, "HEAD", path, anna, nil)
+	if got := a.want(206, "GET", path, anna, nil, "Range", "bytes=10-19"); len(got) != 10 {
+		a.Errorf("%d bytes of a range of 10", len(got))
+	}
+	a.want(206, "GET", path, anna, nil, "Range", "bytes=0-1,5-6")
+	a.want(200, "GET", path, anna, nil, "Range", "bytes=10-19", "If-Range", `"of another file"`)
+	a.want(206, "GET", path, anna, nil, "Range", "bytes=10-19", "If-Range", `"`+r.FID+`"`)
+	a.want(304, "GET", path, anna, nil, "If-None-Match", `"`+r.FID+`"`)
+	a.want(416, "GET", path, anna, nil, "Range", "bytes=999999999-")
+	a.want(401, "GET", path, "", nil)
+	a.want(401, "GET", strings.Replace(r.URL, "signature=", "signature=x", 1), "", nil)
+	a.want(404, "GET", path, ben, nil)
+	a.want(404, "GET", "/download?fid=../../etc/passwd", anna, nil)
+	a.want(400, "GET", "/download", anna, nil)
+}
+
+func (a *api) rest() {
+	for _, path := range []string{"/", "/openapi.yaml", "/healthz", "/readyz"} {
+		a.want(200, "GET", path, "", nil)
+	}
+	a.want(404, "GET", "/nothing", "", nil)
+	a.want(405, "PUT", "/upload", "", nil)
+	a.want(405, "GET", "/login", "", nil)
+}
