@@ -8,6 +8,7 @@ import { getJob, openEvents } from "./api.js";
 const maxStreams = 2;
 const pollEvery = 3000; // ms
 const givenUpAfter = 3; // streams in a row that told nothing
+const pollsBetween = 20; // then a stream is tried again
 
 let streams = 0;
 
@@ -17,30 +18,30 @@ let streams = 0;
  */
 export async function watch(id, { onJob, onGone, signal }) {
   let silent = 0; // streams in a row that told nothing
+  let polls = 0; // since the last stream
   let finished = false;
   const take = (job) => {
     if (signal.aborted) return;
-    silent = 0;
     finished = hasEnded(job);
     onJob(job);
   };
   while (!signal.aborted && !finished) {
-    const streaming = streams < maxStreams && silent < givenUpAfter;
+    const streaming = streams < maxStreams && (silent < givenUpAfter || polls >= pollsBetween);
     try {
       if (streaming) {
         silent++;
-        if ((await follow(id, take, signal)) === "deleted") return onGone();
+        polls = 0;
+        const told = (job) => { silent = 0; take(job); };
+        if ((await follow(id, told, signal)) === "deleted") return onGone();
       } else {
-        const job = await getJob(id);
-        const before = silent;
-        take(job);
-        silent = Math.max(0, before - 0.2); // a stream is tried again after some polls
+        polls++;
+        take(await getJob(id));
       }
     } catch (error) {
       if (signal.aborted || error.status === 401) return;
       if (error.status === 404) return onGone();
     }
-    if (!finished) await pause(streaming ? Math.min(500 * 2 ** silent, 30000) : pollEvery, signal);
+    if (!finished) await pause(streaming && silent < givenUpAfter ? 500 * 2 ** silent : pollEvery, signal);
   }
 }
 
