@@ -184,6 +184,7 @@ func (p *tab) scheme(name string) {
 	call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}},
 	})
+	p.wait(`document.getAnimations().every((a) => a.effect.getComputedTiming().iterations === Infinity)`)
 }
 
 // picture writes a PNG of the whole page where -screenshots asks for it.

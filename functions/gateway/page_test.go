@@ -222,11 +222,15 @@ func hostileText(p *tab) {
 }
 
 func player(p *tab) {
-	p.backend.add("talk.mp4", job.Done)
+	p.backend.add("Lecture 4, waves and strings.mkv", job.Done)
+	p.backend.add("Rehearsal in the old town hall.mov", job.Converting)
+	p.backend.change(func(j *job.View) { j.Progress = 64 })
 	p.logIn()
-	p.wait(`document.querySelector("#jobs audio")?.getAttribute("src")`)
-	p.run(chromedp.Evaluate[chromedp.Void](`void document.querySelector("#jobs audio").play()`))
-	p.wait(`document.querySelector("#jobs audio").currentTime > 0`)
+	p.wait(`document.querySelector("#jobs audio[src]")`)
+	p.size(1100, 990)
+	p.picture("readme")
+	p.run(chromedp.Evaluate[chromedp.Void](`void document.querySelector("#jobs audio[src]").play()`))
+	p.wait(`document.querySelector("#jobs audio[src]").currentTime > 0`)
 }
 
 func phone(p *tab) {
