@@ -34,10 +34,13 @@ func (b *bench) throughput(ctx context.Context) (rows []row, err error) {
 		if err != nil {
 			return fmt.Errorf("store a result: %w", err)
 		}
-		for range b.copies {
+		for n := range b.copies + 1 { // once to warm up
 			r, err := b.round(ctx, c, path, fid)
 			if err != nil {
 				return err
+			}
+			if n == 0 {
+				continue
 			}
 			b.log.Printf("throughput: cp %v, with sync %v, upload %v, download %v", r.cp, r.cpSync, r.upload, r.download)
 			rounds = append(rounds, r)
