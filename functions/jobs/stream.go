@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -39,8 +38,8 @@ func (d Deps) stream(w http.ResponseWriter, r *http.Request, who token.Claims) e
 	for {
 		switch {
 		case j.UpdatedAt != last.UpdatedAt || j.State != last.State || j.Progress != last.Progress:
-			data, _ := json.Marshal(j.View(d.Links.Result)) // plain data: cannot fail
-			_, err = fmt.Fprintf(w, "event: job\ndata: %s\n\n", data)
+			data, _ := web.Encode(j.View(d.Links.Result)) // plain data: cannot fail
+			_, err = fmt.Fprintf(w, "event: job\ndata: %s\n", data)
 			last, spoken = j, time.Now()
 		case time.Since(spoken) >= keepAlive:
 			_, err = fmt.Fprint(w, ": still there\n\n")

@@ -2,8 +2,10 @@ package event
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/binding"
@@ -39,6 +41,10 @@ func (s *Sender) Send(ctx context.Context, e cloudevents.Event) error {
 	}
 	resp, err := s.client.Do(req)
 	if err != nil {
+		// Without the address of the sink, which may hold a secret.
+		if u := (*url.Error)(nil); errors.As(err, &u) {
+			err = u.Err
+		}
 		return fail.Wrap(fail.Unavailable, err, "send event %s", e.ID())
 	}
 	defer func() { _ = resp.Body.Close() }()

@@ -4,6 +4,7 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -111,9 +112,9 @@ func writeProblem(w http.ResponseWriter, status int, detail string) {
 
 // JSON answers with v as JSON; never cached, as it is somebody's own.
 func JSON(w http.ResponseWriter, status int, v any) error {
-	body, err := json.Marshal(v)
+	body, err := Encode(v)
 	if err != nil {
-		return fail.Wrap(fail.Internal, err, "encode answer")
+		return err
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
@@ -122,6 +123,16 @@ func JSON(w http.ResponseWriter, status int, v any) error {
 		h.Set("Cache-Control", "no-store")
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n'))
+	_, _ = w.Write(body)
 	return nil
+}
+
+// Encode returns v as one line of JSON with its line break. The & of links
+// stays as it is, so that they can be taken out with the simplest of tools.
+func Encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return b.Bytes(), fail.Wrap(fail.Internal, err, "encode answer")
 }
