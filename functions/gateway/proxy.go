@@ -96,7 +96,7 @@ type stream struct {
 func (s *stream) watch(ctx context.Context) {
 	select {
 	case <-web.Draining(ctx):
-		s.finish(true)
+		_ = s.finish(true) // its reader sees the end
 	case <-s.closed:
 	}
 }
