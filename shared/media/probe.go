@@ -34,19 +34,16 @@ func (t Tools) Probe(ctx context.Context, in *os.File) (Info, error) {
 	if err := json.Unmarshal(out.Bytes(), &found); err != nil {
 		return Info{}, fail.Wrap(fail.Internal, err, "read the answer of ffprobe")
 	}
-	info, err := found.info()
-	if err != nil {
-		return Info{}, err
-	}
-	end, err := endOf(in, info.Container)
+	end, err := endOf(in, found.Format.Name)
 	if err != nil {
 		return Info{}, fail.Wrap(fail.Unavailable, err, "read the structure of the file")
 	}
-	if end == endsBroken {
+	if end == endsBroken { // first, as what is missing may be the sound
 		return Info{}, ErrCutShort
 	}
+	info, err := found.info()
 	info.oddly = end == endsOddly
-	return info, nil
+	return info, err
 }
 
 // bounded is a buffer that takes no more than max bytes.

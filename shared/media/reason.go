@@ -77,12 +77,14 @@ var faultsOfMachine = []string{
 
 func reason(log *messages) error {
 	switch {
-	case log.has("moov atom not found", "Error reading header", "partial file"):
-		return ErrDamaged
-	case log.has("not on whitelist", "Invalid data found when processing input"):
+	case log.has("not on whitelist"):
 		return ErrNotMedia
 	case log.has("Decoder not found", "Decoder (codec", "not currently supported", "not implemented"):
 		return ErrCodec
+	case log.has("moov atom not found", "partial file", "[mov,", "[matroska,", "[avi @", "[flv @", "[asf @"):
+		return ErrDamaged // the container was recognised, and its demuxer had something to say
+	case log.has("Invalid data found when processing input"):
+		return ErrNotMedia
 	}
 	return ErrDamaged
 }
