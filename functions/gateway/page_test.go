@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,10 +16,17 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
+	"github.com/opengundumstyle/audio-alchemist/test/browser"
 )
 
+// tab is the page before a backend of its own.
+type tab struct {
+	*browser.Tab
+	backend *backend
+}
+
 func TestPage(t *testing.T) {
-	open := startBrowser(t)
+	open := browser.Start(t)
 	for name, test := range map[string]func(*tab){
 		"the keyboard is enough":                    keyboardOnly,
 		"wrong and too many passwords":              refusedLogins,
@@ -32,7 +40,14 @@ func TestPage(t *testing.T) {
 		"the player plays":                          player,
 		"it fits a phone and 400 % zoom":            phone,
 	} {
-		t.Run(name, func(t *testing.T) { test(open(t)) })
+		t.Run(name, func(t *testing.T) {
+			b := newBackend()
+			srv := httptest.NewServer(New(Deps{Routes: b.routes()}))
+			t.Cleanup(srv.Close)
+			p := &tab{Tab: open(t, srv.URL), backend: b}
+			p.Wait(`document.querySelector("#login").checkVisibility()`)
+			test(p)
+		})
 	}
 }
 
@@ -46,99 +61,84 @@ func video(p *tab, name string) string {
 	return path
 }
 
-// tabTo presses Tab until the selector has the focus.
-func (p *tab) tabTo(selector string) {
-	p.Helper()
-	for range 30 {
-		p.keys(kb.Tab)
-		if eval[bool](p, `document.activeElement.matches("`+selector+`")`) {
-			return
-		}
-	}
-	p.Fatalf("Tab does not reach %s", selector)
-}
-
 func keyboardOnly(p *tab) {
-	p.tabTo("#email")
-	p.keys(testEmail, kb.Tab, testPassword, kb.Enter)
-	p.wait(`document.activeElement.id === "studio-title"`)
-	p.waitText("#jobs-empty", "Nothing here yet")
+	p.TabTo("#email")
+	p.Keys(testEmail, kb.Tab, testPassword, kb.Enter)
+	p.Wait(`document.activeElement.id === "studio-title"`)
+	p.WaitText("#jobs-empty", "Nothing here yet")
 
-	call(p, page.SetInterceptFileChooserDialog, page.SetInterceptFileChooserDialogParams{Enabled: true})
-	p.tabTo("#file")
-	opened, err := chromedp.Run(p.ctx, chromedp.WaitEvent(page.FileChooserOpened, nil, chromedp.KeyEvent(kb.Enter)))
-	if err != nil {
-		p.Fatalf("Enter opens no file chooser: %v", err)
-	}
-	call(p, dom.SetFileInputFiles, dom.SetFileInputFilesParams{
+	browser.Call(p.Tab, page.SetInterceptFileChooserDialog, page.SetInterceptFileChooserDialogParams{Enabled: true})
+	p.TabTo("#file")
+	opened := browser.Do(p.Tab, chromedp.WaitEvent(page.FileChooserOpened, nil, chromedp.KeyEvent(kb.Enter)))
+	browser.Call(p.Tab, dom.SetFileInputFiles, dom.SetFileInputFilesParams{
 		Files: []string{video(p, "Füße am Strand.mp4")}, BackendNodeID: opened.BackendNodeID,
 	})
-	p.waitText("#jobs .state", "Waiting")
+	p.WaitText("#jobs .state", "Waiting")
 	p.backend.change(func(j *job.View) { j.State, j.Progress = job.Converting, 42 })
-	p.waitText("#jobs .state", "Converting 42 %")
-	if got := eval[float64](p, `document.querySelector("#jobs progress").value`); got != 42 {
+	p.WaitText("#jobs .state", "Converting 42 %")
+	if got := browser.Eval[float64](p.Tab, `document.querySelector("#jobs progress").value`); got != 42 {
 		p.Errorf("progress bar at %v, want 42", got)
 	}
 	p.backend.change(finish)
-	p.waitText("#jobs .state", "Ready")
-	p.waitText("#announce", "Füße am Strand.mp4 is ready.")
+	p.WaitText("#jobs .state", "Ready")
+	p.WaitText("#announce", "Füße am Strand.mp4 is ready.")
 
-	p.tabTo("#jobs .get")
-	if got := eval[string](p, `document.activeElement.getAttribute("href")`); !strings.HasPrefix(got, "/download?fid=f-") {
+	p.TabTo("#jobs .get")
+	if got := browser.Eval[string](p.Tab, `document.activeElement.getAttribute("href")`); !strings.HasPrefix(got, "/download?fid=f-") {
 		p.Errorf("the link leads to %q", got)
 	}
-	p.tabTo("#jobs .remove")
-	p.keys(kb.Enter)
-	p.wait(`document.querySelector("#confirm").open && document.activeElement.value === "cancel"`)
-	p.keys(kb.Escape)
-	p.wait(`!document.querySelector("#confirm").open && document.activeElement.matches(".remove:not([aria-disabled])")`)
-	p.keys(kb.Enter)
-	p.wait(`document.querySelector("#confirm").open`)
-	p.keys(kb.Tab, kb.Enter)
-	p.wait(`document.querySelectorAll("#jobs li").length === 0 && document.activeElement.id === "jobs-title"`)
+	p.TabTo("#jobs .remove")
+	p.Keys(kb.Enter)
+	p.Wait(`document.querySelector("#confirm").open && document.activeElement.value === "cancel"`)
+	p.Keys(kb.Escape)
+	p.Wait(`!document.querySelector("#confirm").open && document.activeElement.matches(".remove:not([aria-disabled])")`)
+	p.Keys(kb.Enter)
+	p.Wait(`document.querySelector("#confirm").open`)
+	p.Keys(kb.Tab, kb.Enter)
+	p.Wait(`document.querySelectorAll("#jobs li").length === 0 && document.activeElement.id === "jobs-title"`)
 	if n := len(p.backend.jobs); n != 0 {
 		p.Errorf("the server still has %d jobs", n)
 	}
-	p.run(chromedp.Focus(chromedp.CSS("#logout")))
-	p.keys(kb.Enter)
-	p.wait(`document.activeElement.id === "email" && sessionStorage.length === 0`)
+	p.Run(chromedp.Focus(chromedp.CSS("#logout")))
+	p.Keys(kb.Enter)
+	p.Wait(`document.activeElement.id === "email" && sessionStorage.length === 0`)
 }
 
 func refusedLogins(p *tab) {
-	p.excuse("/login")
-	p.picture("login-light")
-	p.typeIn("#email", testEmail)
-	p.typeIn("#password", "wrong"+kb.Enter)
-	p.waitText("#login-error", "The email address or the password is wrong.")
-	p.typeIn("#email", "often@example.com"+kb.Enter)
-	p.waitText("#login-error", "Try again in 12 minutes.")
-	p.scheme("dark")
-	p.picture("login-dark")
-	p.typeIn("#email", kb.Enter)
-	p.waitText("#login-error", "Enter your email address")
+	p.Excuse("/login")
+	p.Picture("login-light")
+	p.Type("#email", testEmail)
+	p.Type("#password", "wrong"+kb.Enter)
+	p.WaitText("#login-error", "The email address or the password is wrong.")
+	p.Type("#email", "often@example.com"+kb.Enter)
+	p.WaitText("#login-error", "Try again in 12 minutes.")
+	p.Scheme("dark")
+	p.Picture("login-dark")
+	p.Type("#email", kb.Enter)
+	p.WaitText("#login-error", "Enter your email address")
 }
 
 func sessionEnds(p *tab) {
-	p.logIn()
-	p.wait(`sessionStorage.length === 1`)
-	p.run(chromedp.Reload())
-	p.waitText("#jobs-empty", "Nothing here yet")
+	p.LogIn(testEmail, testPassword)
+	p.Wait(`sessionStorage.length === 1`)
+	p.Run(chromedp.Reload())
+	p.WaitText("#jobs-empty", "Nothing here yet")
 	p.backend.mu.Lock()
 	p.backend.token = "another"
 	p.backend.mu.Unlock()
-	p.excuse("401")
-	p.run(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{video(p, "late.mp4")}))
-	p.waitText("#login-error", "Your session has ended. Please log in again.")
-	p.wait(`document.activeElement.id === "email" && sessionStorage.length === 0`)
+	p.Excuse("401")
+	p.Choose(video(p, "late.mp4"))
+	p.WaitText("#login-error", "Your session has ended. Please log in again.")
+	p.Wait(`document.activeElement.id === "email" && sessionStorage.length === 0`)
 }
 
 func cancelledUpload(p *tab) {
 	p.backend.gate = make(chan struct{})
-	p.logIn()
-	p.run(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{video(p, "a.mp4"), video(p, "b.mp4")}))
-	p.wait(`document.querySelectorAll("#uploads li").length === 2`)
-	p.waitText("#uploads .meta", "waiting")
-	p.click("#uploads li:first-child .cancel")
+	p.LogIn(testEmail, testPassword)
+	p.Choose(video(p, "a.mp4"), video(p, "b.mp4"))
+	p.Wait(`document.querySelectorAll("#uploads li").length === 2`)
+	p.WaitText("#uploads .meta", "waiting")
+	p.Click("#uploads li:first-child .cancel")
 	select {
 	case err := <-p.backend.uploads:
 		if !errors.Is(err, context.Canceled) {
@@ -148,62 +148,62 @@ func cancelledUpload(p *tab) {
 		p.Fatal("the server does not see that the upload was cancelled")
 	}
 	close(p.backend.gate)
-	p.waitText("#jobs .name", "b.mp4")
-	p.wait(`document.querySelectorAll("#uploads li").length === 0 && document.querySelectorAll("#jobs li").length === 1`)
+	p.WaitText("#jobs .name", "b.mp4")
+	p.Wait(`document.querySelectorAll("#uploads li").length === 0 && document.querySelectorAll("#jobs li").length === 1`)
 	p.backend.change(finish)
-	p.waitText("#jobs .state", "Ready")
+	p.WaitText("#jobs .state", "Ready")
 }
 
 func refusedUpload(p *tab) {
-	p.excuse("/upload")
-	p.logIn()
-	p.run(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{video(p, "huge.mp4")}))
-	p.waitText("#uploads .meta", "The file is larger than 2 GiB.")
-	p.click("#uploads .cancel")
-	p.wait(`document.querySelectorAll("#uploads li").length === 0`)
+	p.Excuse("/upload")
+	p.LogIn(testEmail, testPassword)
+	p.Choose(video(p, "huge.mp4"))
+	p.WaitText("#uploads .meta", "The file is larger than 2 GiB.")
+	p.Click("#uploads .cancel")
+	p.Wait(`document.querySelectorAll("#uploads li").length === 0`)
 }
 
 func failedJob(p *tab) {
 	p.backend.add("silent.mp4", job.Queued)
-	p.logIn()
-	p.waitText("#jobs .state", "Waiting")
+	p.LogIn(testEmail, testPassword)
+	p.WaitText("#jobs .state", "Waiting")
 	reason := "The video has no sound."
 	p.backend.change(func(j *job.View) { j.State, j.Error = job.Failed, &reason })
-	p.waitText("#jobs .reason", reason)
-	p.click("#jobs .again")
-	p.waitText("#jobs .state", "Waiting")
+	p.WaitText("#jobs .reason", reason)
+	p.Click("#jobs .again")
+	p.WaitText("#jobs .state", "Waiting")
 	p.backend.change(finish)
-	p.waitText("#jobs .state", "Ready")
-	p.wait(`document.querySelector("#jobs .reason").hidden && document.querySelector("#jobs .again").hidden`)
+	p.WaitText("#jobs .state", "Ready")
+	p.Wait(`document.querySelector("#jobs .reason").hidden && document.querySelector("#jobs .again").hidden`)
 }
 
 func polling(p *tab) {
-	p.excuse("/events")
+	p.Excuse("/events")
 	p.backend.noStream = true
 	p.backend.add("slow.mp4", job.Queued)
-	p.logIn()
-	p.waitText("#jobs .state", "Waiting")
-	p.wait(`performance.getEntriesByType("resource").filter((e) => e.name.endsWith("/events")).length >= 3`)
+	p.LogIn(testEmail, testPassword)
+	p.WaitText("#jobs .state", "Waiting")
+	p.Wait(`performance.getEntriesByType("resource").filter((e) => e.name.endsWith("/events")).length >= 3`)
 	p.backend.change(func(j *job.View) { j.State, j.Progress = job.Converting, 7 })
-	p.waitText("#jobs .state", "Converting 7 %")
+	p.WaitText("#jobs .state", "Converting 7 %")
 	p.backend.change(finish)
-	p.waitText("#jobs .state", "Ready")
+	p.WaitText("#jobs .state", "Ready")
 }
 
 func paging(p *tab) {
 	for range 45 {
 		p.backend.add("talk.mp4", job.Done)
 	}
-	p.logIn()
+	p.LogIn(testEmail, testPassword)
 	for _, want := range []string{"20", "40", "45"} {
-		p.wait(`document.querySelectorAll("#jobs li").length === ` + want + ` && !document.querySelector("#more").disabled`)
+		p.Wait(`document.querySelectorAll("#jobs li").length === ` + want + ` && !document.querySelector("#more").disabled`)
 		if want != "45" {
-			p.run(chromedp.Focus(chromedp.CSS("#more")))
-			p.keys(kb.Enter)
+			p.Run(chromedp.Focus(chromedp.CSS("#more")))
+			p.Keys(kb.Enter)
 		}
 	}
-	p.wait(`document.querySelector("#more").hidden`)
-	if got := eval[int](p, `[...document.querySelectorAll("#jobs li")].indexOf(document.activeElement)`); got != 40 {
+	p.Wait(`document.querySelector("#more").hidden`)
+	if got := browser.Eval[int](p.Tab, `[...document.querySelectorAll("#jobs li")].indexOf(document.activeElement)`); got != 40 {
 		p.Errorf("the focus is on row %d, want 40: the first of the new ones", got)
 	}
 }
@@ -211,69 +211,47 @@ func paging(p *tab) {
 func hostileText(p *tab) {
 	name := `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>.mp4`
 	p.backend.add(name, job.Done)
-	p.logIn()
-	p.wait(`document.querySelectorAll("#jobs li").length === 1`)
-	if got := eval[string](p, `document.querySelector("#jobs .name").textContent`); got != name {
+	p.LogIn(testEmail, testPassword)
+	p.Wait(`document.querySelectorAll("#jobs li").length === 1`)
+	if got := browser.Eval[string](p.Tab, `document.querySelector("#jobs .name").textContent`); got != name {
 		p.Errorf("name shown as %q", got)
 	}
-	if got := eval[string](p, `document.title`); got != "Audio Alchemist" {
+	if got := browser.Eval[string](p.Tab, `document.title`); got != "Audio Alchemist" {
 		p.Errorf("title %q", got)
 	}
 }
 
 func player(p *tab) {
-	p.backend.add("Lecture 4, waves and strings.mkv", job.Done)
-	p.backend.add("Rehearsal in the old town hall.mov", job.Converting)
-	p.backend.change(func(j *job.View) { j.Progress = 64 })
-	p.logIn()
-	p.wait(`document.querySelector("#jobs audio[src]")`)
-	p.size(1100, 990)
-	p.picture("readme")
-	p.run(chromedp.Evaluate[chromedp.Void](`void document.querySelector("#jobs audio[src]").play()`))
-	p.wait(`document.querySelector("#jobs audio[src]").currentTime > 0`)
+	p.backend.add("talk.mp4", job.Done)
+	p.LogIn(testEmail, testPassword)
+	p.Wait(`document.querySelector("#jobs audio[src]")`)
+	p.Exec(`document.querySelector("#jobs audio[src]").play()`)
+	p.Wait(`document.querySelector("#jobs audio[src]").currentTime > 0`)
 }
 
 func phone(p *tab) {
-	p.size(360, 740)
-	p.fits(360)
-	p.picture("phone-login")
+	p.Fits(360, 740)
+	p.Picture("phone-login")
 	reason := "The video has no sound, so there is nothing to convert."
 	p.backend.add("Interview_with_the_whole_orchestra_final_final_version_2026-11-23_really_final.mov", job.Done)
 	p.backend.add("silent film.mp4", job.Failed)
 	p.backend.change(func(j *job.View) { j.Error = &reason })
 	p.backend.add("Füße am Strand.mp4", job.Converting)
 	p.backend.change(func(j *job.View) { j.Progress = 64 })
-	p.logIn()
-	p.wait(`document.querySelectorAll("#jobs li").length === 3`)
-	p.fits(360)
-	p.picture("phone")
-	p.run(chromedp.Evaluate[chromedp.Void](`document.querySelector("#jobs-title").scrollIntoView()`))
-	p.picture("phone-jobs")
-	p.size(320, 256) // 1280 × 1024 at 400 %
-	p.fits(320)
-	p.size(1100, 1180)
-	p.run(chromedp.Evaluate[chromedp.Void](`scrollTo(0, 0)`))
-	p.picture("page-light")
-	p.scheme("dark")
-	p.picture("page-dark")
-	p.click("#jobs li:last-child .remove")
-	p.wait(`document.querySelector("#confirm").open`)
-	p.picture("confirm-dark")
-	p.keys(kb.Escape)
-}
-
-// fits checks that nothing has to be scrolled sideways and that what can be
-// touched is at least 44 px high and wide.
-func (p *tab) fits(width int) {
-	p.Helper()
-	if got := eval[int](p, `document.scrollingElement.scrollWidth`); got > width {
-		p.Errorf("the page is %d px wide in a window of %d", got, width)
-	}
-	small := eval[[]string](p, `[...document.querySelectorAll("button, a, label.primary, form.card input, audio")]
-		.filter((e) => e.checkVisibility() && !e.matches(".skip"))
-		.filter((e) => e.getBoundingClientRect().height < 44 || e.getBoundingClientRect().width < 44)
-		.map((e) => e.outerHTML)`)
-	if len(small) > 0 {
-		p.Errorf("too small to touch: %q", small)
-	}
+	p.LogIn(testEmail, testPassword)
+	p.Wait(`document.querySelectorAll("#jobs li").length === 3`)
+	p.Fits(360, 740)
+	p.Picture("phone")
+	p.Exec(`document.querySelector("#jobs-title").scrollIntoView()`)
+	p.Picture("phone-jobs")
+	p.Fits(320, 256) // 1280 × 1024 at 400 %
+	p.Size(1100, 1180)
+	p.Exec(`scrollTo(0, 0)`)
+	p.Picture("page-light")
+	p.Scheme("dark")
+	p.Picture("page-dark")
+	p.Click("#jobs li:last-child .remove")
+	p.Wait(`document.querySelector("#confirm").open`)
+	p.Picture("confirm-dark")
+	p.Keys(kb.Escape)
 }
