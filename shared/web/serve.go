@@ -23,12 +23,15 @@ type Server struct {
 	Ready func(context.Context) error
 
 	// Drain is how long requests that are under way may still take once
-	// serving is to end; after that their connections are closed.
+	// serving is to end. After that their contexts are cancelled, and 3 seconds
+	// later their connections are closed.
 	Drain time.Duration
 }
 
-// readyWithin bounds one readiness check.
-const readyWithin = 3 * time.Second
+const (
+	readyWithin  = 3 * time.Second // bounds one readiness check
+	settleWithin = 3 * time.Second // for handlers that were cut off, to give back what they hold
+)
 
 // Serve answers requests from the listener until ctx is done, then drains: it
 // takes no new connection, tells long answers to end (see Draining), waits
@@ -67,7 +70,11 @@ func (s Server) Serve(ctx context.Context, l net.Listener) error {
 	if err != nil {
 		slog.Warn("requests cut off", "after", s.Drain)
 		endRequests()
-		err = srv.Close()
+		settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleWithin)
+		defer cancel()
+		if err = srv.Shutdown(settle); err != nil {
+			err = srv.Close()
+		}
 	}
 	<-quiet
 	if served := <-ended; err == nil && !errors.Is(served, http.ErrServerClosed) {

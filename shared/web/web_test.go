@@ -271,22 +271,20 @@ func TestDrainFinishesRequestsAndEndsStreams(t *testing.T) {
 }
 
 func TestDrainCutsOffWhatTakesTooLong(t *testing.T) {
-	cut := make(chan struct{})
+	settled := false // by the time that Serve returns; the race detector watches
 	started := make(chan struct{})
 	url, end := serve(t, Server{Drain: 50 * time.Millisecond, Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		close(started)
 		<-r.Context().Done()
-		close(cut)
+		settled = true
 	})})
 	go func() { _, _ = http.Get(url) }()
 	<-started
 	if err := end(); err != nil {
 		t.Error(err)
 	}
-	select {
-	case <-cut:
-	case <-time.After(5 * time.Second):
-		t.Error("the request was not cancelled")
+	if !settled {
+		t.Error("the handler was not waited for")
 	}
 }
 
