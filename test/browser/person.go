@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -43,6 +44,16 @@ func (p *Tab) Type(selector, text string) {
 func (p *Tab) Choose(paths ...string) {
 	p.Helper()
 	p.Run(chromedp.SetUploadFiles(chromedp.CSS("#file"), paths))
+}
+
+// SaveTo has the tab save what is downloaded to a folder.
+func (p *Tab) SaveTo(folder string) {
+	p.Helper()
+	Call(p, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
+		Behavior:         browser.SetDownloadBehaviorBehaviorAllow,
+		BrowserContextID: chromedp.FromContext(p.ctx).BrowserContextID,
+		DownloadPath:     folder,
+	})
 }
 
 // LogIn fills in the form as a person with a mouse would.

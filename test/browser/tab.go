@@ -19,7 +19,7 @@ import (
 
 const (
 	lifetime = 2 * time.Minute  // of a tab
-	patience = 20 * time.Second // of one Wait
+	patience = 30 * time.Second // of one Wait
 )
 
 // Tab is one page under test. Whatever the page does wrong by itself (errors
@@ -133,7 +133,7 @@ func (p *Tab) Exec(expression string) {
 	p.Run(chromedp.Evaluate[chromedp.Void]("void (" + expression + ")"))
 }
 
-// Wait polls until the JavaScript expression is true, 20 seconds at most.
+// Wait polls until the JavaScript expression is true, 30 seconds at most.
 func (p *Tab) Wait(expression string) {
 	p.Helper()
 	_, err := chromedp.Run(p.ctx, chromedp.Poll[bool]("!!("+expression+")",
