@@ -13,7 +13,7 @@ run: build
 
 build:
 	@tools/need ffmpeg
-	@CGO_ENABLED=0 $(GO) build -o bin/alchemist ./cmd/alchemist
+	CGO_ENABLED=0 $(GO) build -o bin/alchemist ./cmd/alchemist
 
 test:
 	@tools/need ffmpeg chromium

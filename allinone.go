@@ -42,6 +42,10 @@ type System struct {
 	ends []func() // what Start began, in the order of ending
 }
 
+// settleWithin is for functions whose deliveries were cut off, to give back
+// what they hold.
+const settleWithin = 5 * time.Second
+
 // Open opens the data folder and everything in it. Where an earlier process
 // was killed it puts in order what that left. A first administrator's password
 // is printed to out.
@@ -143,7 +147,7 @@ func (s *System) Ready(ctx context.Context) error { return s.opener.Ready(ctx) }
 
 // Start begins to deliver events, and to sweep. Stop ends both.
 func (s *System) Start() {
-	loop := web.Server{Handler: s.inner}
+	loop := web.Server{Handler: s.inner, Drain: settleWithin}
 	s.begin("loopback", func(ctx context.Context) error { return loop.Serve(ctx, s.loop) })
 	s.begin("broker", s.broker.Run)
 	s.begin("ticker", s.tick)
@@ -210,6 +214,7 @@ func (s *System) closeAll() error {
 // requests under way may take DRAIN_TIMEOUT, and then deliveries. It closes
 // the listener.
 func Run(ctx context.Context, c config.Config, l net.Listener, out io.Writer) error {
+	c = c.Listening(l.Addr())
 	s, err := Open(ctx, c, out)
 	if err != nil {
 		_ = l.Close()
@@ -217,8 +222,9 @@ func Run(ctx context.Context, c config.Config, l net.Listener, out io.Writer) er
 	}
 	s.Start()
 	slog.Info("serving", "address", "http://"+l.Addr().String(), "data", c.DataDir)
+	stop := context.AfterFunc(ctx, func() { slog.Info("draining", "within", c.DrainTimeout) })
+	defer stop()
 	err = web.Server{Handler: s.handler, Ready: s.Ready, Drain: c.DrainTimeout}.Serve(ctx, l)
-	slog.Info("draining", "within", c.DrainTimeout)
 	err = errors.Join(err, s.Stop())
 	slog.Info("stopped")
 	return err

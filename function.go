@@ -91,7 +91,7 @@ func (f *Function) Handle(w http.ResponseWriter, r *http.Request) {
 		web.Error(w, r, fail.New(fail.Unavailable, "The function has not started yet."))
 		return
 	}
-	f.handler.ServeHTTP(w, r)
+	web.Patient(f.handler).ServeHTTP(w, r)
 }
 
 // Ready reports whether requests can be answered now.

@@ -156,6 +156,26 @@ func TestASecondStartCarriesOn(t *testing.T) {
 	}
 }
 
+func TestWhatIsKeptIsItsUsersAlone(t *testing.T) {
+	data := t.TempDir() // which others may read
+	if err := os.Chmod(data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, data)
+	c := s.admin(t)
+	c.await(t, c.upload(t, "a.mp4", video(t, 1)).ID)
+	eventually(t, "the mail is there", 10*time.Second, func() bool { return len(s.mails(t)) == 1 })
+	all := s.files(t, ".")
+	if len(all) < 8 {
+		t.Fatalf("only %v", all)
+	}
+	for _, path := range all {
+		if fi, err := os.Stat(path); err == nil && fi.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v", path, fi.Mode())
+		}
+	}
+}
+
 func TestTheFirstPasswordIsChosenAndShownOnce(t *testing.T) {
 	data := t.TempDir()
 	s := start(t, data, "ADMIN_PASSWORD=", "ADMIN_EMAIL=")

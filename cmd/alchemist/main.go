@@ -18,6 +18,11 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 1 {
+		fmt.Fprintln(os.Stderr, "usage: alchemist (it takes no arguments; its configuration is the environment, see README.md)")
+		os.Exit(2)
+	}
+	syscall.Umask(0o077) // what it keeps is its user's alone
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	if err := run(ctx); err != nil {

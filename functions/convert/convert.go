@@ -48,6 +48,7 @@ func New(d Deps) http.Handler {
 }
 
 func withDefaults(d Deps) Deps {
+	d.Media.WorkDir = d.WorkDir
 	if d.Timeout == 0 {
 		d.Timeout = 10 * time.Minute
 	}

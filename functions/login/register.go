@@ -8,7 +8,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/user"
@@ -16,8 +15,7 @@ import (
 )
 
 const (
-	maxForm  = 8 << 10          // bytes of a registration
-	readWait = 30 * time.Second // for all of it
+	maxForm = 8 << 10 // bytes of a registration
 )
 
 // form is the body of POST /register, as JSON or URL-encoded.
@@ -90,12 +88,9 @@ func readForm(w http.ResponseWriter, r *http.Request) (form, error) {
 	return form{Email: q.Get("email"), Password: q.Get("password")}, nil
 }
 
-// readBody reads a small body within a fixed time.
+// readBody reads a small body.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(readWait)) // a writer without deadlines has none to set
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
-	_ = control.SetReadDeadline(time.Time{})
 	var over *http.MaxBytesError
 	if errors.As(err, &over) {
 		return nil, fail.New(fail.TooLarge, "The body is larger than %d bytes.", maxForm)

@@ -52,7 +52,11 @@ func (f *formFile) nextFile() (*multipart.Part, string, error) {
 		if err != nil {
 			return nil, "", cutOff(err)
 		}
-		if name := fileName(part); name != "" {
+		name, err := fileName(part)
+		if err != nil {
+			return nil, "", cutOff(err)
+		}
+		if name != "" {
 			return part, name, nil
 		}
 		n, err := io.CopyN(io.Discard, part, overhead)
@@ -65,14 +69,12 @@ func (f *formFile) nextFile() (*multipart.Part, string, error) {
 	}
 }
 
-// fileName returns the whole file name of a part; part.FileName would drop
-// what it takes for folders. Browsers write a quotation mark as %22.
-func fileName(part *multipart.Part) string {
+// fileName returns the whole file name of a part, empty for a part that is no
+// file; part.FileName would drop what it takes for folders. Browsers write a
+// quotation mark as %22.
+func fileName(part *multipart.Part) (string, error) {
 	_, params, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
-	if err != nil {
-		return part.FileName()
-	}
-	return strings.ReplaceAll(params["filename"], "%22", `"`)
+	return strings.ReplaceAll(params["filename"], "%22", `"`), err
 }
 
 // Read implements io.Reader.
@@ -111,5 +113,6 @@ func (f *formFile) end(err error) error {
 }
 
 func cutOff(err error) error {
-	return fail.Wrap(fail.Invalid, errors.Join(fail.New(fail.Invalid, "The upload was cut off or is no valid form."), err), "read form")
+	// The text of err may repeat what the client sent, its file name too.
+	return fail.Wrap(fail.Invalid, fail.New(fail.Invalid, "The upload was cut off or is no valid form."), "read form: %T", err)
 }

@@ -7,6 +7,7 @@
 package upload
 
 import (
+	"bufio"
 	"context"
 	"log/slog"
 	"net/http"
@@ -32,9 +33,9 @@ type Deps struct {
 }
 
 const (
-	idle     = time.Minute      // how long a client may send nothing
-	settleIn = 30 * time.Second // for what follows once the video is stored
-	overhead = 1 << 20          // what a form may have around the file
+	settleIn  = 30 * time.Second // for what follows once the video is stored
+	overhead  = 1 << 20          // what a form may have around the file
+	readAhead = 64 << 10         // package multipart alone reads 4 KiB at a time
 )
 
 // New makes the function.
@@ -48,7 +49,7 @@ func (d Deps) upload(w http.ResponseWriter, r *http.Request, who token.Claims) e
 	if r.ContentLength > d.MaxBytes+overhead {
 		return tooLarge(d.MaxBytes)
 	}
-	file, err := openForm(web.Idle(w, r, idle), r.Header.Get("Content-Type"), d.MaxBytes)
+	file, err := openForm(bufio.NewReaderSize(r.Body, readAhead), r.Header.Get("Content-Type"), d.MaxBytes)
 	if err != nil {
 		return err
 	}

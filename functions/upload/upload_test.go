@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"mime/multipart"
 	"net"
 	"net/http"
@@ -203,6 +204,29 @@ func TestWhatIsRefusedLeavesNothing(t *testing.T) {
 				t.Errorf("left: %d blobs, %d jobs, %d events", blobs, jobs, len(w.Broker.Events()))
 			}
 		})
+	}
+}
+
+func TestTheReasonReachesTheClientAndTheFileNameNoLog(t *testing.T) {
+	var log bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	defer slog.SetDefault(before)
+	for name, body := range map[string]string{
+		"no end":               "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"secret.mp4\"\r\n\r\nx",
+		"NUL in a file name":   "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"secret\x00.mp4\"\r\n\r\nx\r\n--B--\r\n",
+		"no quotes, a space":   "--B\r\nContent-Disposition: form-data; name=file; filename=secret one.mp4\r\n\r\nx\r\n--B--\r\n",
+		"two names for a file": "--B\r\nContent-Disposition: form-data; name=f; filename=secret; filename=b\r\n\r\nx\r\n--B--\r\n",
+	} {
+		w := start(t, nil)
+		resp := w.post(t, "multipart/form-data; boundary=B", strings.NewReader(body))
+		answer, _ := io.ReadAll(resp.Body)
+		if resp.StatusCode != 400 || !strings.Contains(string(answer), "cut off or is no valid form") {
+			t.Errorf("%s: %d %s", name, resp.StatusCode, answer)
+		}
+	}
+	if strings.Contains(log.String(), "secret") {
+		t.Errorf("the log has the file name:\n%s", log.String())
 	}
 }
 

@@ -123,6 +123,18 @@ func Load(getenv func(string) string) (Config, error) {
 // Address is where to listen, for net.Listen.
 func (c Config) Address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
 
+// Listening returns the configuration of a program that listens on the
+// address: with PORT=0 that is where the system has put it.
+func (c Config) Listening(at net.Addr) Config {
+	if tcp, ok := at.(*net.TCPAddr); ok && c.Port == 0 {
+		own := c.PublicURL == c.ownURL()
+		if c.Port = tcp.Port; own {
+			c.PublicURL = c.ownURL()
+		}
+	}
+	return c
+}
+
 // ownURL is the address of the gateway as seen from this machine.
 func (c Config) ownURL() string {
 	h := c.Host

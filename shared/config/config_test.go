@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -84,6 +85,23 @@ func TestSizes(t *testing.T) {
 	for _, in := range []string{"0", "-1", "1.5GiB", "GiB", "9999999999TiB", "1GB"} {
 		if _, err := load(t, map[string]string{"MAX_UPLOAD": in}); err == nil {
 			t.Errorf("%q is taken", in)
+		}
+	}
+}
+
+func TestAPortThatTheSystemChoosesIsInThePublicURL(t *testing.T) {
+	at := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4711}
+	for name, tt := range map[string]struct {
+		env  map[string]string
+		want string
+	}{
+		"by default": {map[string]string{"PORT": "0"}, "http://127.0.0.1:4711"},
+		"set":        {map[string]string{"PORT": "0", "PUBLIC_URL": "https://sound.example"}, "https://sound.example"},
+		"fixed port": {map[string]string{"PORT": "9000"}, "http://127.0.0.1:9000"},
+	} {
+		c, err := load(t, tt.env)
+		if got := c.Listening(at).PublicURL; got != tt.want || err != nil {
+			t.Errorf("%s: %s, %v; want %s", name, got, err, tt.want)
 		}
 	}
 }

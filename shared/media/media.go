@@ -14,10 +14,12 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 )
 
-// Tools names the two programs, by absolute path. Find makes one.
+// Tools names the two programs, by absolute path, and where they run. Find
+// makes one.
 type Tools struct {
 	FFmpeg  string
 	FFprobe string
+	WorkDir string // an empty folder is made in it for each run; os.TempDir() where empty
 }
 
 // Find looks for both programs in PATH, or takes them as paths where they

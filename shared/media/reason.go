@@ -40,7 +40,8 @@ func outcome(ctx context.Context, program string, err error, log *messages) erro
 	err = &ProgramError{Program: program, Messages: log.String(), Err: err}
 	var exit *exec.ExitError
 	switch {
-	case errors.As(err, &exit) && crashed(exit):
+	case errors.As(err, &exit) && (crashed(exit) || log.has(inputFile+": Cannot allocate memory")):
+		// The second is a header that claims more than there could be.
 		return because(ErrDamaged, err)
 	case exit == nil || !exit.Exited() || log.has(faultsOfMachine...):
 		return fail.Wrap(fail.Unavailable, err, "run %s", program)

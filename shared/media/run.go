@@ -37,13 +37,13 @@ func inputOptions() []string {
 // run runs one program to its end, with files as descriptors 3 and up, and
 // returns how it ended; see outcome. Its whole process group is killed when
 // ctx is done, and on Linux the program when this process dies.
-func run(ctx context.Context, path string, args []string, stdout io.Writer, log *messages, files ...*os.File) error {
+func (t Tools) run(ctx context.Context, path string, args []string, stdout io.Writer, log *messages, files ...*os.File) error {
 	for _, f := range files {
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return fail.Wrap(fail.Unavailable, err, "rewind")
 		}
 	}
-	dir, release, err := emptyDir()
+	dir, release, err := emptyDir(t.WorkDir)
 	if err != nil {
 		return fail.Wrap(fail.Unavailable, err, "make an empty folder")
 	}

@@ -1,9 +1,9 @@
 package media
 
 import (
+	"errors"
 	"os"
 	"strconv"
-	"sync"
 	"syscall"
 )
 
@@ -13,24 +13,17 @@ func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// removedDir is one open folder that has been removed: nothing is in it,
+// emptyDir makes a folder in dir and removes it at once: nothing is in it,
 // nothing can be made in it, and nothing of it stays behind after a kill.
-var removedDir = sync.OnceValues(func() (*os.File, error) {
-	dir, err := os.MkdirTemp("", "media-*")
-	if err != nil {
-		return nil, err
-	}
-	f, err := os.Open(dir)
-	if rmErr := os.Remove(dir); err == nil {
-		err = rmErr
-	}
-	return f, err
-})
-
-func emptyDir() (string, func(), error) {
-	f, err := removedDir()
+func emptyDir(dir string) (path string, release func(), err error) {
+	name, err := os.MkdirTemp(dir, "media-*")
 	if err != nil {
 		return "", nil, err
 	}
-	return "/proc/self/fd/" + strconv.Itoa(int(f.Fd())), func() {}, nil
+	f, err := os.Open(name)
+	if err := errors.Join(err, os.Remove(name)); err != nil {
+		_ = f.Close()
+		return "", nil, err
+	}
+	return "/proc/self/fd/" + strconv.Itoa(int(f.Fd())), func() { _ = f.Close() }, nil
 }

@@ -12,7 +12,7 @@ func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }
 
-func emptyDir() (string, func(), error) {
-	dir, err := os.MkdirTemp("", "media-*")
-	return dir, func() { _ = os.RemoveAll(dir) }, err
+func emptyDir(dir string) (path string, release func(), err error) {
+	path, err = os.MkdirTemp(dir, "media-*")
+	return path, func() { _ = os.RemoveAll(path) }, err
 }

@@ -38,7 +38,7 @@ const (
 // for the others, and returns nil. It returns an error if serving ends by
 // itself. It closes the listener.
 func (s Server) Serve(ctx context.Context, l net.Listener) error {
-	drainer := &handlers.Drainer{Inner: s.health(), HealthCheck: s.readyz, QuietPeriod: time.Millisecond}
+	drainer := &handlers.Drainer{Inner: Patient(s.health()), HealthCheck: s.readyz, QuietPeriod: time.Millisecond}
 	draining, startDraining := context.WithCancel(context.Background())
 	requests, endRequests := context.WithCancel(context.WithValue(context.Background(), drainKey{}, draining.Done()))
 	defer endRequests()
@@ -123,22 +123,4 @@ type drainKey struct{}
 func Draining(ctx context.Context) <-chan struct{} {
 	c, _ := ctx.Value(drainKey{}).(<-chan struct{})
 	return c
-}
-
-// Idle bounds how long a read of the request's body waits for the next bytes:
-// a client that sends nothing for that long is cut off, one that is only slow
-// is not.
-func Idle(w http.ResponseWriter, r *http.Request, wait time.Duration) io.Reader {
-	return &idleReader{body: r.Body, control: http.NewResponseController(w), wait: wait}
-}
-
-type idleReader struct {
-	body    io.Reader
-	control *http.ResponseController
-	wait    time.Duration
-}
-
-func (r *idleReader) Read(p []byte) (int, error) {
-	_ = r.control.SetReadDeadline(time.Now().Add(r.wait))
-	return r.body.Read(p)
 }

@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
-	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 )
@@ -21,17 +20,10 @@ import (
 // Handler answers a request or returns an error, which becomes a problem
 // document (RFC 9457) with the status of its kind. It must not have written
 // anything when it returns an error. A panic becomes a 500.
-//
-// The deadlines of the server are lifted before it runs, as a function may
-// stream for longer than any fixed time; see Idle for the bound on a body.
 type Handler func(w http.ResponseWriter, r *http.Request) error
 
 // ServeHTTP implements http.Handler.
 func (h Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	control := http.NewResponseController(w)
-	// A ResponseWriter without deadlines has none to lift.
-	_ = control.SetReadDeadline(time.Time{})
-	_ = control.SetWriteDeadline(time.Time{})
 	defer func() {
 		if p := recover(); p != nil {
 			if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {

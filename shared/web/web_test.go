@@ -288,42 +288,73 @@ func TestDrainCutsOffWhatTakesTooLong(t *testing.T) {
 	}
 }
 
-func TestIdleCutsOffASilentClientOnly(t *testing.T) {
-	const wait = 200 * time.Millisecond
-	read := make(chan error, 1)
-	srv := httptest.NewServer(Handler(func(w http.ResponseWriter, r *http.Request) error {
-		_, err := io.Copy(io.Discard, Idle(w, r, wait))
-		read <- err
-		return nil
-	}))
+func TestOnlyASilentClientIsCutOff(t *testing.T) {
+	const idle = 200 * time.Millisecond
+	ended := make(chan error, 1)
+	srv := httptest.NewServer(patient(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/reads" {
+			_, err := io.Copy(io.Discard, r.Body)
+			ended <- err
+		}
+		_, _ = io.WriteString(w, "answer")
+		if r.URL.Path == "/streams" {
+			_ = http.NewResponseController(w).Flush()
+		}
+	}), idle))
 	defer srv.Close()
-	send := func(pause time.Duration, n int) error {
+	dial := func(path string, length int) net.Conn {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(srv.URL, "http://"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = conn.Close() }()
-		if _, err := fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", n); err != nil {
+		t.Cleanup(func() { _ = conn.Close() })
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", path, length); err != nil {
 			t.Fatal(err)
 		}
-		tick := time.NewTicker(pause)
-		defer tick.Stop()
-		for range n {
-			select {
-			case err := <-read:
-				return err
-			case <-tick.C:
-				if _, err := conn.Write([]byte("x")); err != nil {
-					return err
-				}
-			}
-		}
-		return <-read
+		return conn
 	}
-	if err := send(wait/10, 25); err != nil {
+	const bytes = 25
+	slow := dial("/reads", bytes)
+	tick := time.NewTicker(idle / 10)
+	defer tick.Stop()
+	for range bytes {
+		<-tick.C
+		if _, err := slow.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-ended; err != nil {
 		t.Errorf("a slow client: %v", err)
 	}
-	if err := send(time.Hour, 1); err == nil {
-		t.Error("a silent client was not cut off")
+	for _, path := range []string{"/reads", "/ignores", "/streams"} {
+		silent := dial(path, 1000)
+		if _, err := io.ReadAll(silent); err != nil {
+			t.Errorf("%s: the connection of a silent client stays: %v", path, err)
+		}
+	}
+	if err := <-ended; err == nil {
+		t.Error("half a body was read without an error")
+	}
+}
+
+func TestALongAnswerOutlivesTheBodysDeadline(t *testing.T) {
+	const idle = 50 * time.Millisecond
+	srv := httptest.NewServer(patient(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		select {
+		case <-r.Context().Done():
+		case <-time.After(5 * idle):
+			_, _ = io.WriteString(w, "whole")
+		}
+	}), idle))
+	defer srv.Close()
+	resp, err := http.Post(srv.URL, "text/plain", strings.NewReader("body"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if got, err := io.ReadAll(resp.Body); string(got) != "whole" || err != nil {
+		t.Errorf("got %q, %v", got, err)
 	}
 }

@@ -23,6 +23,7 @@ import (
 // SIGINT, when the last request is answered, and ends the program with exit
 // code 1 when something is wrong.
 func Function(build func(c config.Config, o *backend.Opener) http.Handler) {
+	syscall.Umask(0o077) // what it keeps is its user's alone
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	if err := serve(ctx, build); err != nil {
