@@ -2,6 +2,7 @@ package media
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -43,6 +44,7 @@ func TestFilesThatCannotBeConverted(t *testing.T) {
 		"wav":                     {cut("a.wav", tone), ErrCutShort},
 		"flac":                    {cut("a.flac", tone), ErrCutShort},
 		"mp3":                     {cut("a.mp3", tone), ErrCutShort},
+		"mp4, impossible table":   {impossible(sample(t, "back.mp4", av+h264+" -c:a aac")), ErrDamaged},
 		"only the head of an mp4": {sample(t, "back.mp4", av+h264+" -c:a aac")[:200], ErrDamaged},
 	}
 	for name, tt := range tests {
@@ -55,6 +57,20 @@ func TestFilesThatCannotBeConverted(t *testing.T) {
 				t.Errorf("detail %q", fail.Detail(err))
 			}
 		})
+	}
+}
+
+// impossible makes the time tables of an mp4 (boxes stts of ISO/IEC 14496-12)
+// claim so many entries that no memory would hold them.
+func impossible(mp4 []byte) []byte {
+	mp4 = bytes.Clone(mp4)
+	for rest := mp4; ; {
+		at := bytes.Index(rest, []byte("stts"))
+		if at < 0 {
+			return mp4
+		}
+		binary.BigEndian.PutUint32(rest[at+8:], 0x0FFFFFFF)
+		rest = rest[at+12:]
 	}
 }
 
