@@ -169,7 +169,7 @@ func (s *System) begin(what string, run func(context.Context) error) {
 // tick sends reconcile what a PingSource would, at once and then again and
 // again.
 func (s *System) tick(ctx context.Context) error {
-	reconcile := event.NewSender(s.base + "reconcile/")
+	reconcile := event.NewSender(s.base + "reconcile/").Within(5 * time.Minute) // a sweep takes less
 	every := time.NewTicker(s.config.SweepEvery)
 	defer every.Stop()
 	for {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/blob"
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
 	"github.com/opengundumstyle/audio-alchemist/shared/ledger"
 )
@@ -78,6 +79,9 @@ func (f *function) expire(ctx context.Context) error {
 		}
 		for _, id := range ids {
 			j, err := f.Ledger.DeleteJob(ctx, id)
+			if fail.Is(err, fail.NotFound) {
+				continue // deleted by its owner meanwhile
+			}
 			if err != nil {
 				return err
 			}
@@ -96,7 +100,7 @@ func (f *function) removeOrphans(ctx context.Context) error {
 	if f.Ledger.Now().Sub(f.orphansAt) < f.OrphanAge/4 {
 		return nil
 	}
-	f.orphansAt = f.Ledger.Now()
+	began := f.Ledger.Now()
 	var errs []error
 	for _, bucket := range blob.Buckets() {
 		var old []string
@@ -115,7 +119,11 @@ func (f *function) removeOrphans(ctx context.Context) error {
 		}
 		errs = append(errs, f.removeUnreferenced(ctx, bucket, old))
 	}
-	return errors.Join(errs...)
+	err := errors.Join(errs...)
+	if err == nil { // one that was cut short is made again
+		f.orphansAt = began
+	}
+	return err
 }
 
 func (f *function) removeUnreferenced(ctx context.Context, bucket blob.Bucket, fids []string) error {

@@ -27,6 +27,11 @@ func NewSender(sink string) *Sender {
 	return &Sender{sink: sink, client: &http.Client{Timeout: 10 * time.Second}}
 }
 
+// Within returns a Sender to the same sink that waits for as long as this.
+func (s *Sender) Within(wait time.Duration) *Sender {
+	return &Sender{sink: s.sink, client: &http.Client{Timeout: wait}}
+}
+
 // Send posts the event in binary mode and returns once the sink has taken it
 // (any 2xx; a broker answers 202 after it has stored the event). Everything
 // else is fail.Unavailable: the event may or may not have been taken, and may

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
@@ -33,14 +34,16 @@ func (l *Ledger) ClaimNotice(ctx context.Context, id string, run int, outcome jo
 // CloseNotice marks a claimed notice as sent, or as refused for good; it will
 // not be sent again. fail.Exists if the claim was lost.
 func (l *Ledger) CloseNotice(ctx context.Context, id string, run int, outcome job.State, holder string, refused bool) error {
-	n, err := changed(ctx, l.db, `UPDATE notices SET closed_at = ?, refused = ?, holder = '', lease_until = 0
-		WHERE job_id = ? AND run = ? AND outcome = ? AND holder = ? AND closed_at = 0`,
-		l.now(), flag(refused), id, run, outcome, holder)
-	if err := held(n, err, "close the notice of job "+id); err != nil {
+	return l.tx(ctx, "close the notice of job "+id, func(tx *sql.Tx) error {
+		n, err := changed(ctx, tx, `UPDATE notices SET closed_at = ?, refused = ?, holder = '', lease_until = 0
+			WHERE job_id = ? AND run = ? AND outcome = ? AND holder = ? AND closed_at = 0`,
+			l.now(), flag(refused), id, run, outcome, holder)
+		if err := held(n, err, "close the notice of job "+id); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE jobs SET due_at = 0 WHERE id = ? AND run = ? AND state = ?`, id, run, outcome)
 		return err
-	}
-	_, err = l.db.ExecContext(ctx, `UPDATE jobs SET due_at = 0 WHERE id = ? AND run = ? AND state = ?`, id, run, outcome)
-	return fail.Wrap(fail.Unavailable, err, "close job %s", id)
+	})
 }
 
 // ReleaseNotice gives a claimed notice back unsent.
