@@ -1,0 +1,77 @@
+package servers
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+const (
+	mysqlUser     = "alchemist"
+	mysqlPassword = "secret" // #nosec G101 -- of a server that only this machine reaches
+	mysqlDatabase = "alchemist"
+)
+
+// NewMySQL starts a MariaDB server over a new folder in dir; its URL names an
+// empty database, and its account may make more.
+func NewMySQL(dir string) (*Server, error) {
+	daemon, err := find("mariadbd", "/usr/sbin/mariadbd", "mysqld", "/usr/sbin/mysqld")
+	if err != nil {
+		return nil, err
+	}
+	install, err := find("mariadb-install-db")
+	if err != nil {
+		return nil, err
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	if dir, err = os.MkdirTemp(dir, "mysql-*"); err != nil {
+		return nil, err
+	}
+	data, first := filepath.Join(dir, "data"), filepath.Join(dir, "first.sql")
+	args := []string{"--no-defaults", "--datadir=" + data}
+	if os.Getuid() == 0 {
+		args = append(args, "--user=root")
+	}
+	out, err := exec.Command(install, append(args, "--auth-root-authentication-method=normal", "--skip-test-db")...).CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("make the database folder: %w\n%s", err, out)
+	}
+	account := fmt.Sprintf("CREATE DATABASE IF NOT EXISTS %s;\nCREATE USER IF NOT EXISTS '%s'@'%%' IDENTIFIED BY '%s';\nGRANT ALL ON *.* TO '%s'@'%%';\n",
+		mysqlDatabase, mysqlUser, mysqlPassword, mysqlUser)
+	if err := os.WriteFile(first, []byte(account), 0o600); err != nil {
+		return nil, err
+	}
+	args = append(args, "--bind-address=127.0.0.1", "--port="+strconv.Itoa(port), "--socket="+filepath.Join(dir, "socket"),
+		"--pid-file="+filepath.Join(dir, "pid"), "--init-file="+first, "--skip-name-resolve",
+		"--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M")
+	return open(&Server{
+		name: "MariaDB", dir: dir, url: fmt.Sprintf("mysql://%s:%s@%s/%s", mysqlUser, mysqlPassword, local(port), mysqlDatabase),
+		command: func() *exec.Cmd { return exec.Command(daemon, args...) },
+		ready: func(ctx context.Context) error {
+			return inMySQL(ctx, local(port), mysqlUser, mysqlPassword, mysqlDatabase, "SELECT 1")
+		},
+	})
+}
+
+// inMySQL runs a statement.
+func inMySQL(ctx context.Context, address, user, password, database, statement string) error {
+	c := mysql.NewConfig()
+	c.Net, c.Addr, c.User, c.Passwd, c.DBName, c.Logger = "tcp", address, user, password, database, &mysql.NopLogger{}
+	connector, err := mysql.NewConnector(c)
+	if err != nil {
+		return err
+	}
+	db := sql.OpenDB(connector)
+	defer func() { _ = db.Close() }()
+	_, err = db.ExecContext(ctx, statement)
+	return err
+}
