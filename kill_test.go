@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opengundumstyle/audio-alchemist/shared/blob"
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
 )
 
@@ -19,16 +20,18 @@ import (
 // random moments and started again. In the end every accepted job is done,
 // each job has one MP3 of the right length and one mail, and nothing else is
 // left: no blob, no temporary file, no process.
-func TestSIGKILLLosesNothing(t *testing.T) {
+func TestSIGKILLLosesNothing(t *testing.T) { everywhere(t, sIGKILLLosesNothing) }
+
+func sIGKILLLosesNothing(t *testing.T, p *place) {
 	const jobs, kills, seconds = 30, 20, 8
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 
-	data, port := t.TempDir(), freePort(t)
+	port := freePort(t)
 	content := video(t, seconds)
 	run := func(env ...string) *server {
-		s := launch(t, data, port, append([]string{"SWEEP_EVERY=500ms", "DRAIN_TIMEOUT=5s"}, env...)...)
+		s := launch(t, p, port, append([]string{"SWEEP_EVERY=500ms", "DRAIN_TIMEOUT=5s"}, env...)...)
 		s.awaitReady(t)
 		return s
 	}
@@ -76,7 +79,7 @@ func TestSIGKILLLosesNothing(t *testing.T) {
 	// Whatever no job refers to goes with a sweep that waits for nothing.
 	s = run("ORPHAN_AGE=0s")
 	eventually(t, "one video and one MP3 for each job", 60*time.Second, func() bool {
-		return len(s.files(t, "blobs/videos")) == len(all) && len(s.files(t, "blobs/mp3s")) == len(all)
+		return len(s.stored(t, blob.Videos)) == len(all) && len(s.stored(t, blob.Audio)) == len(all)
 	})
 	if mails := s.mails(t); len(mails) != len(all) {
 		t.Errorf("%d mails for %d jobs", len(mails), len(all))
@@ -97,7 +100,7 @@ func TestSIGKILLLosesNothing(t *testing.T) {
 			t.Errorf("job %s: the MP3 lasts %g s, want %d", j.ID, d, seconds)
 		}
 	}
-	if left := processesOf(t, data); len(left) > 1 {
+	if left := processesOf(t, p.data); len(left) > 1 {
 		t.Errorf("processes left: %v", left)
 	}
 	t.Logf("%d jobs, %d of them not answered for", len(all), len(all)-jobs)

@@ -16,8 +16,10 @@ import (
 // TestTrafficIsAsOpenAPISays sends the running program every kind of request
 // and provokes every kind of error that a client can, and holds requests and
 // responses to the description that the program itself serves.
-func TestTrafficIsAsOpenAPISays(t *testing.T) {
-	s := start(t, t.TempDir(), "REGISTRATION=open", "MAX_UPLOAD=1MiB")
+func TestTrafficIsAsOpenAPISays(t *testing.T) { everywhere(t, trafficIsAsOpenAPISays) }
+
+func trafficIsAsOpenAPISays(t *testing.T, p *place) {
+	s := start(t, p, "REGISTRATION=open", "MAX_UPLOAD=1MiB")
 	resp, err := http.Get(s.url + "/openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +110,7 @@ func (a *api) accounts() {
 	a.want(201, "POST", "/register", "", strings.NewReader("email=dora%40example.com&password=another+password"), "Content-Type", form)
 	a.want(413, "POST", "/register", "", strings.NewReader(`{"email":"`+strings.Repeat("x", 10_000)+`"}`), "Content-Type", jsonType)
 	a.want(415, "POST", "/register", "", strings.NewReader("x"), "Content-Type", "text/csv")
-	closed := &api{T: a.T, server: start(a.T, a.TempDir()), http: a.http}
+	closed := &api{T: a.T, server: start(a.T, embedded(a.T)), http: a.http}
 	closed.want(403, "POST", "/register", "", strings.NewReader(ben), "Content-Type", jsonType)
 
 	a.want(200, "POST", "/login", basic("ben@example.com", "another password"), nil, "Accept", "application/json")

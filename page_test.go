@@ -35,10 +35,12 @@ func TestPageOnTheRealProgram(t *testing.T) {
 		"what is no video says so and can be tried again": noVideo,
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := start(t, t.TempDir())
-			v := &visitor{Tab: open(t, s.url), server: s}
-			v.Wait(`document.querySelector("#login").checkVisibility()`)
-			test(v)
+			everywhere(t, func(t *testing.T, p *place) {
+				s := start(t, p)
+				v := &visitor{Tab: open(t, s.url), server: s}
+				v.Wait(`document.querySelector("#login").checkVisibility()`)
+				test(v)
+			})
 		})
 	}
 }

@@ -49,7 +49,7 @@ func blocks(markdown, language string) []string {
 func TestReadmeWalkThrough(t *testing.T) {
 	walk := section(t, "Walk-through")
 	dir := t.TempDir()
-	s := start(t, filepath.Join(dir, "data"), "ADMIN_EMAIL=admin@localhost", "ADMIN_PASSWORD=the password that was printed")
+	s := start(t, embeddedIn(filepath.Join(dir, "data")), "ADMIN_EMAIL=admin@localhost", "ADMIN_PASSWORD=the password that was printed")
 	lines := strings.ReplaceAll(strings.Join(blocks(walk, "bash"), ""), "http://127.0.0.1:8080", s.url)
 	if n := strings.Count(lines, s.url); n < 10 {
 		t.Fatalf("only %d calls in the walk-through", n)

@@ -20,11 +20,14 @@ import (
 	"time"
 
 	alchemist "github.com/opengundumstyle/audio-alchemist"
+	"github.com/opengundumstyle/audio-alchemist/shared/blob"
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
 )
 
-func TestAVideoBecomesAnMP3AndAMail(t *testing.T) {
-	s := start(t, t.TempDir())
+func TestAVideoBecomesAnMP3AndAMail(t *testing.T) { everywhere(t, aVideoBecomesAnMP3AndAMail) }
+
+func aVideoBecomesAnMP3AndAMail(t *testing.T, p *place) {
+	s := start(t, p)
 	c := s.admin(t)
 	j := c.upload(t, `Füße "live" 🎬.mp4`, video(t, 3, "-metadata", "title=A title"))
 	if j.Name != `Füße "live" 🎬.mp4` || j.State.Ended() {
@@ -64,7 +67,7 @@ func TestAVideoBecomesAnMP3AndAMail(t *testing.T) {
 	if status, _ := c.call(t, "DELETE", "/jobs/"+j.ID); status != 204 {
 		t.Errorf("delete: %d", status)
 	}
-	if left := s.files(t, "blobs"); len(left) != 0 {
+	if left := append(s.stored(t, blob.Videos), s.stored(t, blob.Audio)...); len(left) != 0 {
 		t.Errorf("blobs left after the deletion: %v", left)
 	}
 	if status, _ := stranger.call(t, "GET", r.URL); status != 404 {
@@ -88,6 +91,10 @@ func mailLink(t *testing.T, mail string) string {
 }
 
 func TestWhatCannotBeConvertedFailsWithAReasonAndAMail(t *testing.T) {
+	everywhere(t, whatCannotBeConvertedFailsWithAReasonAndAMail)
+}
+
+func whatCannotBeConvertedFailsWithAReasonAndAMail(t *testing.T, p *place) {
 	good := video(t, 20)
 	noise := make([]byte, 200_000)
 	_, _ = rand.Read(noise)
@@ -112,7 +119,7 @@ func TestWhatCannotBeConvertedFailsWithAReasonAndAMail(t *testing.T) {
 		"dash.mp4": []byte(`<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT2S"><Period><AdaptationSet mimeType="audio/wav"><Representation id="1" bandwidth="1"><BaseURL>` +
 			canary.URL + `/a.wav</BaseURL><SegmentBase/></Representation></AdaptationSet></Period></MPD>`),
 	}
-	s := start(t, t.TempDir())
+	s := start(t, p)
 	c := s.admin(t)
 	for name, content := range bad {
 		began := time.Now()
@@ -133,20 +140,21 @@ func TestWhatCannotBeConvertedFailsWithAReasonAndAMail(t *testing.T) {
 	if calls.Load() != 0 {
 		t.Errorf("%d connections were made", calls.Load())
 	}
-	if left := append(s.files(t, "work"), s.files(t, "blobs/mp3s")...); len(left) != 0 {
-		t.Errorf("left: %v", left)
+	if left, stored := s.files(t, "work"), s.stored(t, blob.Audio); len(left)+len(stored) != 0 {
+		t.Errorf("left: %v, %v", left, stored)
 	}
 }
 
-func TestASecondStartCarriesOn(t *testing.T) {
-	data := t.TempDir()
-	first := start(t, data)
+func TestASecondStartCarriesOn(t *testing.T) { everywhere(t, aSecondStartCarriesOn) }
+
+func aSecondStartCarriesOn(t *testing.T, p *place) {
+	first := start(t, p)
 	c := first.admin(t)
 	done := c.await(t, c.upload(t, "a.mp4", video(t, 1)).ID)
 	if code := first.stop(t); code != 0 {
 		t.Fatalf("exit code %d\n%s", code, first.log)
 	}
-	second := start(t, data)
+	second := start(t, p)
 	c = &client{server: second, http: http.DefaultClient, token: c.token} // the token is still good
 	if again := c.job(t, done.ID); again.State != job.Done || again.Results[0].FID != done.Results[0].FID {
 		t.Errorf("after the restart: %+v", again)
@@ -157,11 +165,11 @@ func TestASecondStartCarriesOn(t *testing.T) {
 }
 
 func TestWhatIsKeptIsItsUsersAlone(t *testing.T) {
-	data := t.TempDir() // which others may read
-	if err := os.Chmod(data, 0o755); err != nil {
+	p := embedded(t)
+	if err := os.Chmod(p.data, 0o755); err != nil { // others may read the folder itself
 		t.Fatal(err)
 	}
-	s := start(t, data)
+	s := start(t, p)
 	c := s.admin(t)
 	c.await(t, c.upload(t, "a.mp4", video(t, 1)).ID)
 	eventually(t, "the mail is there", 10*time.Second, func() bool { return len(s.mails(t)) == 1 })
@@ -177,8 +185,11 @@ func TestWhatIsKeptIsItsUsersAlone(t *testing.T) {
 }
 
 func TestTheFirstPasswordIsChosenAndShownOnce(t *testing.T) {
-	data := t.TempDir()
-	s := start(t, data, "ADMIN_PASSWORD=", "ADMIN_EMAIL=")
+	everywhere(t, theFirstPasswordIsChosenAndShownOnce)
+}
+
+func theFirstPasswordIsChosenAndShownOnce(t *testing.T, p *place) {
+	s := start(t, p, "ADMIN_PASSWORD=", "ADMIN_EMAIL=")
 	m := regexp.MustCompile(`email +(\S+)\s+password +(\S+)`).FindStringSubmatch(s.out.String())
 	if m == nil {
 		t.Fatalf("no password in: %s", s.out)
@@ -190,7 +201,7 @@ func TestTheFirstPasswordIsChosenAndShownOnce(t *testing.T) {
 }
 
 func TestWhatIsInUseIsRefusedClearly(t *testing.T) {
-	s := start(t, t.TempDir())
+	s := start(t, embedded(t))
 	port := s.url[strings.LastIndex(s.url, ":")+1:]
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -215,7 +226,7 @@ func TestWhatIsInUseIsRefusedClearly(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			other := launch(t, tt.data, tt.port, tt.env...)
+			other := launch(t, &place{data: tt.data}, tt.port, tt.env...)
 			select {
 			case <-other.exited:
 			case <-time.After(30 * time.Second):
@@ -248,8 +259,11 @@ func (s *slow) Read(p []byte) (int, error) {
 }
 
 func TestSIGTERMLosesNoJobAndCutsNoResponse(t *testing.T) {
-	data := t.TempDir()
-	s := start(t, data, "DRAIN_TIMEOUT=20s")
+	everywhere(t, sIGTERMLosesNoJobAndCutsNoResponse)
+}
+
+func sIGTERMLosesNoJobAndCutsNoResponse(t *testing.T, p *place) {
+	s := start(t, p, "DRAIN_TIMEOUT=20s")
 	c := s.admin(t)
 	running := c.upload(t, "running.mp4", video(t, 2))
 	content := video(t, 1)
@@ -288,7 +302,7 @@ func TestSIGTERMLosesNoJobAndCutsNoResponse(t *testing.T) {
 	if s.code != 0 {
 		t.Errorf("exit code %d\n%s", s.code, s.log)
 	}
-	next := start(t, data)
+	next := start(t, p)
 	c = &client{server: next, http: http.DefaultClient, token: c.token}
 	for _, id := range []string{running.ID, decode[job.View](t, got.body).ID} {
 		if j := c.await(t, id); j.State != job.Done {
@@ -297,8 +311,10 @@ func TestSIGTERMLosesNoJobAndCutsNoResponse(t *testing.T) {
 	}
 }
 
-func TestOtherPeopleSeeNothing(t *testing.T) {
-	s := start(t, t.TempDir(), "REGISTRATION=open")
+func TestOtherPeopleSeeNothing(t *testing.T) { everywhere(t, otherPeopleSeeNothing) }
+
+func otherPeopleSeeNothing(t *testing.T, p *place) {
+	s := start(t, p, "REGISTRATION=open")
 	anna := s.admin(t)
 	done := anna.await(t, anna.upload(t, "a.mp4", video(t, 1)).ID)
 	resp, err := http.Post(s.url+"/register", "application/json", strings.NewReader(`{"email":"ben@example.com","password":"another password"}`))

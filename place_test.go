@@ -1,0 +1,115 @@
+package alchemist_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/backend"
+	"github.com/opengundumstyle/audio-alchemist/shared/blob"
+	"github.com/opengundumstyle/audio-alchemist/test/servers"
+)
+
+// place is where the program keeps what it keeps.
+type place struct {
+	data  string                      // DATA_DIR
+	env   []string                    // the URLs of what is elsewhere
+	blobs string                      // BLOBS_URL
+	inbox func(t *testing.T) []string // the mails that were sent
+}
+
+// embedded is a place with no server: everything is in a folder of the test's.
+func embedded(t *testing.T) *place {
+	t.Helper()
+	return embeddedIn(t.TempDir())
+}
+
+func embeddedIn(data string) *place {
+	return &place{data: data, blobs: "file:" + filepath.Join(data, "blobs"), inbox: func(t *testing.T) []string {
+		t.Helper()
+		return contents(t, filepath.Join(data, "mail", "new", "*"))
+	}}
+}
+
+// onServers is a place with real servers: a database, a blob store, queues and
+// a mailbox of its own.
+func onServers(t *testing.T) *place {
+	t.Helper()
+	mailbox := servers.NewMailbox(t)
+	p := &place{data: t.TempDir(), blobs: servers.Mongo(t), inbox: func(*testing.T) []string { return mailbox.Mails() }}
+	p.env = []string{
+		"LEDGER_URL=" + servers.MySQL(t), "BLOBS_URL=" + p.blobs, "QUEUE_URL=" + servers.Rabbit(t), "MAIL_URL=" + mailbox.URL(),
+	}
+	return p
+}
+
+// everywhere runs a test in each place: what people see is the same.
+func everywhere(t *testing.T, test func(*testing.T, *place)) {
+	t.Helper()
+	t.Run("embedded", func(t *testing.T) { test(t, embedded(t)) })
+	t.Run("servers", func(t *testing.T) { test(t, onServers(t)) })
+}
+
+// mails returns the mails that were sent, each as it is on the wire.
+func (p *place) mails(t *testing.T) []string {
+	t.Helper()
+	return p.inbox(t)
+}
+
+// stored lists the blobs of a bucket.
+func (p *place) stored(t *testing.T, bucket blob.Bucket) []blob.Info {
+	t.Helper()
+	o := backend.New(context.Background())
+	defer func() { _ = o.Close() }()
+	store := o.Blobs(p.blobs)
+	if err := o.Err(); err != nil {
+		t.Fatal(err)
+	}
+	var all []blob.Info
+	for info, err := range store.List(t.Context(), bucket) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, info)
+	}
+	return all
+}
+
+// files lists the regular files below a folder of the data folder.
+func (p *place) files(t *testing.T, folder string) []string {
+	t.Helper()
+	var all []string
+	err := filepath.WalkDir(filepath.Join(p.data, folder), func(path string, d os.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			all = append(all, path)
+		}
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// contents reads the files whose names match.
+func contents(t *testing.T, pattern string) []string {
+	t.Helper()
+	names, err := filepath.Glob(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make([]string, 0, len(names))
+	for _, name := range names {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, string(raw))
+	}
+	return all
+}
