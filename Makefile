@@ -1,22 +1,29 @@
-# make run    the whole system on http://127.0.0.1:8080
-# make test   every test, with the race detector
-# make check  format, vet, lint, import rule, tidiness
-# make bench  how fast, how much memory; see docs/benchmarks.md
+# make run          the whole system on http://127.0.0.1:8080
+# make run-servers  the same on private servers: MariaDB, RabbitMQ, a Mongo-wire server
+# make test         every test, with the race detector
+# make check        format, vet, lint, import rule, tidiness
+# make bench        how fast, how much memory; see docs/benchmarks.md
 
 GO   ?= go
 LINT  = $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: run build test check bench
+SERVERS = mariadbd rabbitmq-server
+
+.PHONY: run run-servers build test check bench
 
 run: build
 	@exec bin/alchemist
+
+run-servers: build
+	@tools/need $(SERVERS)
+	@$(GO) run ./test/servers/with bin/alchemist
 
 build:
 	@tools/need ffmpeg
 	CGO_ENABLED=0 $(GO) build -o bin/alchemist ./cmd/alchemist
 
 test:
-	@tools/need ffmpeg chromium
+	@tools/need ffmpeg chromium $(SERVERS)
 	$(GO) test -race -timeout 30m ./...
 
 check:
@@ -25,9 +32,9 @@ check:
 	$(LINT) run ./...
 	$(GO) test -run 'TestImportRule|TestOnlyLoginCanSign' .
 	$(GO) mod tidy -diff
-	cd tools && $(GO) mod tidy -diff
+	for module in tools test/mongo test/knative; do (cd $$module && $(GO) mod tidy -diff) || exit 1; done
 	$(GO) mod verify
 
 bench:
-	@tools/need ffmpeg
+	@tools/need ffmpeg $(SERVERS)
 	@$(GO) run ./test/bench

@@ -29,29 +29,44 @@ func TestNeedInstallsOrNamesTheCommand(t *testing.T) {
 		"brew":                      {map[string]string{"brew": recorder}, false, "installing: ffmpeg chromium", "brew install ffmpeg chromium"},
 		"no package manager":        {map[string]string{}, true, "packages: ffmpeg chromium", ""},
 	}
-	sh, err := exec.LookPath("sh")
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			bin, record := t.TempDir(), filepath.Join(t.TempDir(), "record")
-			for program, script := range tt.programs {
-				if err := os.WriteFile(filepath.Join(bin, program), []byte(strings.Replace(script, "/bin/sh", sh, 1)), 0o755); err != nil {
-					t.Fatal(err)
-				}
-			}
-			cmd := exec.CommandContext(t.Context(), sh, "tools/need", "ffmpeg", "chromium")
-			cmd.Env = []string{"PATH=" + bin, "RECORD=" + record}
-			out, err := cmd.CombinedOutput()
-			if (err != nil) != tt.fails || !strings.Contains(string(out), tt.says) {
+			out, last, err := need(t, tt.programs, "ffmpeg", "chromium")
+			if (err != nil) != tt.fails || !strings.Contains(out, tt.says) {
 				t.Errorf("error %v, want %v and %q in:\n%s", err, tt.fails, tt.says, out)
 			}
-			calls, _ := os.ReadFile(record)
-			lines := strings.Split(strings.TrimSpace(string(calls)), "\n")
-			if last := lines[len(lines)-1]; last != tt.runs {
+			if last != tt.runs {
 				t.Errorf("ran %q, want %q", last, tt.runs)
 			}
 		})
 	}
+	for manager, want := range map[string]string{"apt-get": "apt-get -qq install -y mariadb-server rabbitmq-server", "brew": "brew install mariadb rabbitmq"} {
+		t.Run("servers by "+manager, func(t *testing.T) {
+			if out, last, err := need(t, map[string]string{manager: recorder, "id": root}, "mariadbd", "rabbitmq-server"); err != nil || last != want {
+				t.Errorf("error %v, ran %q, want %q:\n%s", err, last, want, out)
+			}
+		})
+	}
+}
+
+// need runs tools/need where nothing is installed but the programs given, and
+// returns what it prints and the last call of a package manager.
+func need(t *testing.T, programs map[string]string, missing ...string) (out, last string, err error) {
+	t.Helper()
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin, record := t.TempDir(), filepath.Join(t.TempDir(), "record")
+	for program, script := range programs {
+		if err := os.WriteFile(filepath.Join(bin, program), []byte(strings.Replace(script, "/bin/sh", sh, 1)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), sh, append([]string{"tools/need"}, missing...)...)
+	cmd.Env = []string{"PATH=" + bin, "SBIN=", "RECORD=" + record}
+	printed, err := cmd.CombinedOutput()
+	calls, _ := os.ReadFile(record)
+	lines := strings.Split(strings.TrimSpace(string(calls)), "\n")
+	return string(printed), lines[len(lines)-1], err
 }
