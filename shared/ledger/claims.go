@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
@@ -10,21 +9,25 @@ import (
 )
 
 // Claim takes a job for conversion: holder, an id made for this attempt
-// alone, has it until the lease runs out. A job that has ended is returned as
-// it is, with no claim: look at its State. A lease that another holder still
-// has is fail.Unavailable with the time that it has left; a job that is not
-// there is fail.NotFound.
+// alone, has it until the lease runs out. A holder that claims again what it
+// has gets a new lease, and counts as one attempt. A job that has ended is
+// returned as it is, with no claim: look at its State. A lease that another
+// holder still has is fail.Unavailable with the time that it has left; a job
+// that is not there is fail.NotFound.
 func (l *Ledger) Claim(ctx context.Context, id, holder string, lease time.Duration) (job.Job, error) {
 	defer l.tell()
 	now := l.now()
 	until := now + lease.Milliseconds()
 	var j job.Job
-	err := l.tx(ctx, "claim job "+id, func(tx *sql.Tx) error {
-		n, err := changed(ctx, tx, `UPDATE jobs SET state = ?, holder = ?, lease_until = ?, progress = 0,
-			attempts = attempts + 1, updated_at = ?, due_at = ?
-			WHERE id = ? AND state IN (?, ?, ?) AND lease_until <= ?`,
+	err := l.db.tx(ctx, "claim job "+id, func(ctx context.Context, tx execer) error {
+		// attempts comes first: MySQL sets columns one after the other, and what
+		// follows would see the new holder.
+		n, err := changed(ctx, tx, `UPDATE jobs SET attempts = attempts + CASE WHEN state = ? AND holder = ? THEN 0 ELSE 1 END,
+			state = ?, holder = ?, lease_until = ?, progress = 0, updated_at = ?, due_at = ?
+			WHERE id = ? AND ((state IN (?, ?, ?) AND lease_until <= ?) OR (state = ? AND holder = ?))`,
+			job.Converting, holder,
 			job.Converting, holder, until, now, until+leaseGrace.Milliseconds(),
-			id, job.Received, job.Queued, job.Converting, now)
+			id, job.Received, job.Queued, job.Converting, now, job.Converting, holder)
 		if err != nil {
 			return err
 		}
@@ -32,11 +35,11 @@ func (l *Ledger) Claim(ctx context.Context, id, holder string, lease time.Durati
 			return err
 		}
 		if n == 0 && !j.State.Ended() {
-			var left int64
+			var left int64 // 0 where the holder has let go just now
 			if err := tx.QueryRowContext(ctx, `SELECT lease_until - ? FROM jobs WHERE id = ?`, now, id).Scan(&left); err != nil {
 				return err
 			}
-			return fail.Later(fail.Unavailable, time.Duration(left)*time.Millisecond, "Another delivery converts this job.")
+			return fail.Later(fail.Unavailable, time.Duration(max(left, 0))*time.Millisecond, "Another delivery converts this job.")
 		}
 		return nil
 	})
@@ -50,28 +53,43 @@ func (l *Ledger) Renew(ctx context.Context, id, holder string, lease time.Durati
 	defer l.tell()
 	now := l.now()
 	until := now + lease.Milliseconds()
-	n, err := changed(ctx, l.db, `UPDATE jobs SET lease_until = ?, progress = ?, updated_at = ?, due_at = ?
-		WHERE id = ? AND holder = ? AND state = ?`,
+	n, err := l.db.change(ctx, "renew the claim on job "+id,
+		`UPDATE jobs SET lease_until = ?, progress = ?, updated_at = ?, due_at = ? WHERE id = ? AND holder = ? AND state = ?`,
 		until, min(max(progress, 0), 100), now, until+leaseGrace.Milliseconds(), id, holder, job.Converting)
-	return held(n, err, "renew the claim on job "+id)
+	return held(n, err)
 }
 
 // Release gives a claim back unfinished: the job is queued again, for the
-// next delivery to claim at once. fail.Exists if the claim was lost.
+// next delivery to claim at once. fail.Exists if the claim was lost, or given
+// back before.
 func (l *Ledger) Release(ctx context.Context, id, holder string) error {
 	defer l.tell()
 	now := l.now()
-	n, err := changed(ctx, l.db, `UPDATE jobs SET state = ?, holder = '', lease_until = 0, progress = 0, updated_at = ?, due_at = ?
+	n, err := l.db.change(ctx, "release the claim on job "+id,
+		`UPDATE jobs SET state = ?, holder = '', lease_until = 0, progress = 0, updated_at = ?, due_at = ?
 		WHERE id = ? AND holder = ? AND state = ?`,
 		job.Queued, now, now+restWithin.Milliseconds(), id, holder, job.Converting)
-	return held(n, err, "release the claim on job "+id)
+	return held(n, err)
 }
 
-// Complete makes the holder's job done with these results and returns it.
-// fail.Exists if the claim was lost: nothing is changed, and the blobs of the
-// results are the caller's to delete.
+// Complete makes the holder's job done with these results, one at least, and
+// returns it: also where it was done with them before. fail.Exists if the
+// claim was lost: nothing is changed, and the blobs of the results are the
+// caller's to delete. After fail.Unavailable the job may refer to them.
 func (l *Ledger) Complete(ctx context.Context, id, holder string, results []job.Result) (job.Job, error) {
-	return l.end(ctx, id, job.Done, "", results, `holder = ? AND state = ?`, holder, job.Converting)
+	j, err := l.end(ctx, id, job.Done, "", results, `holder = ? AND state = ?`, holder, job.Converting)
+	if !fail.Is(err, fail.Exists) {
+		return j, err
+	}
+	there, _, missing := l.Result(ctx, results[0].FID)
+	switch {
+	case missing == nil && there.ID == id:
+		return there, nil
+	case missing == nil || fail.Is(missing, fail.NotFound):
+		return job.Job{}, err
+	default:
+		return job.Job{}, missing
+	}
 }
 
 // Fail makes the holder's job failed, for a reason in words for its owner,
@@ -92,16 +110,16 @@ func (l *Ledger) GiveUp(ctx context.Context, id string, run int, reason string) 
 func (l *Ledger) end(ctx context.Context, id string, to job.State, reason string, results []job.Result, where string, args ...any) (job.Job, error) {
 	defer l.tell()
 	now := l.now()
+	progress := 0
+	if to == job.Done {
+		progress = 100
+	}
+	args = append([]any{to, progress, reason, now, now, now + restWithin.Milliseconds(), id}, args...)
 	var j job.Job
-	err := l.tx(ctx, "end job "+id, func(tx *sql.Tx) error {
-		progress := 0
-		if to == job.Done {
-			progress = 100
-		}
-		args := append([]any{to, progress, reason, now, now, now + restWithin.Milliseconds(), id}, args...)
+	err := l.db.tx(ctx, "end job "+id, func(ctx context.Context, tx execer) error {
 		n, err := changed(ctx, tx, `UPDATE jobs SET state = ?, progress = ?, error = ?, holder = '', lease_until = 0,
 			updated_at = ?, ended_at = ?, due_at = ? WHERE id = ? AND `+where, args...)
-		if err := held(n, err, "end job "+id); err != nil {
+		if err := held(n, err); err != nil {
 			return err
 		}
 		for i, r := range results {
@@ -121,9 +139,9 @@ func (l *Ledger) end(ctx context.Context, id string, to job.State, reason string
 }
 
 // held turns "no row changed" into fail.Exists.
-func held(n int64, err error, what string) error {
+func held(n int64, err error) error {
 	if err == nil && n == 0 {
 		return fail.New(fail.Exists, "The claim on the job is lost.")
 	}
-	return kind(err, what)
+	return err
 }

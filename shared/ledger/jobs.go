@@ -21,15 +21,26 @@ const (
 const jobColumns = `id, owner, name, state, progress, error, source, bytes, run, attempts, trace, created_at, updated_at, ended_at`
 
 // CreateJob stores a new job in state received, now. ID, Owner, Name, Source,
-// Bytes and Trace are the caller's; the stored job is returned.
+// Bytes and Trace are the caller's; the stored job is returned, also where it
+// was stored before. fail.Exists if the id is another job's: nothing refers to
+// Source then. After fail.Unavailable the job may be there.
 func (l *Ledger) CreateJob(ctx context.Context, j job.Job) (job.Job, error) {
 	now := l.now()
 	j.State, j.Progress, j.Error, j.Run, j.Attempts, j.Results = job.Received, 0, "", 0, 0, nil
 	j.CreatedAt, j.UpdatedAt, j.EndedAt = at(now), at(now), time.Time{}
-	_, err := l.db.ExecContext(ctx, `INSERT INTO jobs (`+jobColumns+`, holder, lease_until, due_at)
-		VALUES (?, ?, ?, ?, 0, '', ?, ?, 0, 0, ?, ?, ?, 0, '', 0, ?)`,
-		j.ID, j.Owner, j.Name, j.State, j.Source, j.Bytes, j.Trace, now, now, now+publishWithin.Milliseconds())
-	return j, fail.Wrap(fail.Unavailable, err, "create job %s", j.ID)
+	return read(ctx, l.db, "create job "+j.ID, func(ctx context.Context, x execer) (job.Job, error) {
+		_, err := x.ExecContext(ctx, `INSERT INTO jobs (`+jobColumns+`, holder, lease_until, due_at)
+			VALUES (?, ?, ?, ?, 0, '', ?, ?, 0, 0, ?, ?, ?, 0, '', 0, ?)`,
+			j.ID, j.Owner, j.Name, j.State, j.Source, j.Bytes, j.Trace, now, now, now+publishWithin.Milliseconds())
+		if !duplicate(err) {
+			return j, err
+		}
+		there, err := readJob(ctx, x, j.ID)
+		if err == nil && (there.Owner != j.Owner || there.Source != j.Source) {
+			err = fail.New(fail.Exists, "There is a job with this id already.")
+		}
+		return there, err
+	})
 }
 
 // Queued notes that the broker has taken the job's event. A job that is
@@ -37,20 +48,23 @@ func (l *Ledger) CreateJob(ctx context.Context, j job.Job) (job.Job, error) {
 func (l *Ledger) Queued(ctx context.Context, id string) error {
 	defer l.tell()
 	now := l.now()
-	_, err := l.db.ExecContext(ctx, `UPDATE jobs SET state = ?, updated_at = ?, due_at = ? WHERE id = ? AND state = ?`,
+	_, err := l.db.change(ctx, "note job "+id+" as queued",
+		`UPDATE jobs SET state = ?, updated_at = ?, due_at = ? WHERE id = ? AND state = ?`,
 		job.Queued, now, now+restWithin.Milliseconds(), id, job.Received)
-	return fail.Wrap(fail.Unavailable, err, "note job %s as queued", id)
+	return err
 }
 
 // Job reads one job with its results; fail.NotFound where there is none.
 func (l *Ledger) Job(ctx context.Context, id string) (job.Job, error) {
-	return readJob(ctx, l.db, id)
+	return read(ctx, l.db, "read job "+id, func(ctx context.Context, x execer) (job.Job, error) {
+		return readJob(ctx, x, id)
+	})
 }
 
 func readJob(ctx context.Context, x execer, id string) (job.Job, error) {
 	jobs, err := readJobs(ctx, x, `WHERE id = ?`, id)
 	if err != nil {
-		return job.Job{}, kind(err, "read job "+id)
+		return job.Job{}, err
 	}
 	if len(jobs) == 0 {
 		return job.Job{}, fail.New(fail.NotFound, "There is no such job.")
@@ -65,20 +79,30 @@ func (l *Ledger) Jobs(ctx context.Context, owner, before string, limit int) ([]j
 	if before != "" {
 		where, args = where+` AND id < ?`, append(args, before)
 	}
-	jobs, err := readJobs(ctx, l.db, where+` ORDER BY id DESC LIMIT ?`, append(args, limit)...)
-	return jobs, kind(err, "list jobs")
+	args = append(args, limit)
+	return read(ctx, l.db, "list jobs", func(ctx context.Context, x execer) ([]job.Job, error) {
+		return readJobs(ctx, x, where+` ORDER BY id DESC LIMIT ?`, args...)
+	})
 }
 
 // Result finds a result by its blob id, and its job; fail.NotFound where no
 // job has it.
-func (l *Ledger) Result(ctx context.Context, fid string) (job.Job, job.Result, error) {
+func (l *Ledger) Result(ctx context.Context, fid string) (j job.Job, r job.Result, err error) {
+	err = l.db.do(ctx, "find result "+fid, func(ctx context.Context, x execer) (err error) {
+		j, r, err = readResult(ctx, x, fid)
+		return err
+	})
+	return j, r, err
+}
+
+func readResult(ctx context.Context, x execer, fid string) (job.Job, job.Result, error) {
 	var id string
-	err := l.db.QueryRowContext(ctx, `SELECT job_id FROM results WHERE fid = ?`, fid).Scan(&id)
+	err := x.QueryRowContext(ctx, `SELECT job_id FROM results WHERE fid = ?`, fid).Scan(&id)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return job.Job{}, job.Result{}, fail.Wrap(fail.Unavailable, err, "find result %s", fid)
+		return job.Job{}, job.Result{}, err
 	}
 	if err == nil {
-		j, err := l.Job(ctx, id)
+		j, err := readJob(ctx, x, id)
 		if err != nil {
 			return job.Job{}, job.Result{}, err
 		}
@@ -96,7 +120,11 @@ func (l *Ledger) Result(ctx context.Context, fid string) (job.Job, job.Result, e
 func (l *Ledger) DeleteJob(ctx context.Context, id string) (job.Job, error) {
 	defer l.tell()
 	var j job.Job
-	err := l.tx(ctx, "delete job "+id, func(tx *sql.Tx) (err error) {
+	err := l.db.tx(ctx, "delete job "+id, func(ctx context.Context, tx execer) (err error) {
+		// A change locks the job, so that no result comes in after it is read.
+		if _, err := changed(ctx, tx, `UPDATE jobs SET due_at = 0 WHERE id = ?`, id); err != nil {
+			return err
+		}
 		if j, err = readJob(ctx, tx, id); err != nil {
 			return err
 		}
@@ -118,7 +146,7 @@ func (l *Ledger) Retry(ctx context.Context, id string) (job.Job, error) {
 	defer l.tell()
 	now := l.now()
 	var j job.Job
-	err := l.tx(ctx, "retry job "+id, func(tx *sql.Tx) error {
+	err := l.db.tx(ctx, "retry job "+id, func(ctx context.Context, tx execer) error {
 		n, err := changed(ctx, tx, `UPDATE jobs SET state = ?, progress = 0, error = '', run = run + 1, attempts = 0,
 			holder = '', lease_until = 0, ended_at = 0, updated_at = ?, due_at = ? WHERE id = ? AND state = ?`,
 			job.Received, now, now+publishWithin.Milliseconds(), id, job.Failed)

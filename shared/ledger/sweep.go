@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
 )
 
@@ -13,8 +12,10 @@ import (
 // longest first: received but not published, queued and not claimed,
 // converting with a lease that has run out, ended with their owner not told.
 func (l *Ledger) Due(ctx context.Context, limit int) ([]job.Job, error) {
-	jobs, err := readJobs(ctx, l.db, `WHERE due_at > 0 AND due_at <= ? ORDER BY due_at LIMIT ?`, l.now(), limit)
-	return jobs, kind(err, "list jobs that are due")
+	now := l.now()
+	return read(ctx, l.db, "list jobs that are due", func(ctx context.Context, x execer) ([]job.Job, error) {
+		return readJobs(ctx, x, `WHERE due_at > 0 AND due_at <= ? ORDER BY due_at LIMIT ?`, now, limit)
+	})
 }
 
 // Postpone notes that something was done for a due job, so that it comes up
@@ -23,35 +24,48 @@ func (l *Ledger) Due(ctx context.Context, limit int) ([]job.Job, error) {
 func (l *Ledger) Postpone(ctx context.Context, id string) error {
 	defer l.tell()
 	now := l.now()
-	_, err := l.db.ExecContext(ctx, `UPDATE jobs SET due_at = ? WHERE id = ? AND due_at > 0 AND due_at <= ?`,
-		now+restWithin.Milliseconds(), id, now)
-	if err == nil {
-		_, err = l.db.ExecContext(ctx, `UPDATE jobs SET state = ?, holder = '', lease_until = 0, progress = 0, updated_at = ?
+	return l.db.tx(ctx, "postpone job "+id, func(ctx context.Context, tx execer) error {
+		_, err := changed(ctx, tx, `UPDATE jobs SET due_at = ? WHERE id = ? AND due_at > 0 AND due_at <= ?`,
+			now+restWithin.Milliseconds(), id, now)
+		if err != nil {
+			return err
+		}
+		_, err = changed(ctx, tx, `UPDATE jobs SET state = ?, holder = '', lease_until = 0, progress = 0, updated_at = ?
 			WHERE id = ? AND (state = ? OR (state = ? AND lease_until <= ?))`,
 			job.Queued, now, id, job.Received, job.Converting, now)
-	}
-	return fail.Wrap(fail.Unavailable, err, "postpone job %s", id)
+		return err
+	})
 }
 
 // CloseJob ends the watch over a job that has ended, told or not.
 func (l *Ledger) CloseJob(ctx context.Context, id string) error {
-	_, err := l.db.ExecContext(ctx, `UPDATE jobs SET due_at = 0 WHERE id = ? AND state IN (?, ?)`, id, job.Done, job.Failed)
-	return fail.Wrap(fail.Unavailable, err, "close job %s", id)
+	_, err := l.db.change(ctx, "close job "+id, `UPDATE jobs SET due_at = 0 WHERE id = ? AND state IN (?, ?)`, id, job.Done, job.Failed)
+	return err
 }
 
 // Recover frees every lease, and makes the jobs due at once whose event may
-// not have been published. It is for a process that has the database and a
+// not have been published. It is for a process that has a file of its own and a
 // durable broker to itself, when it starts: whoever held a lease or was about
-// to publish is gone, and what was published is delivered again.
+// to publish is gone, and what was published is delivered again. On a server
+// it does nothing, as other processes may be alive and hold what they hold:
+// leases there run out by themselves, and jobs become due.
 func (l *Ledger) Recover(ctx context.Context) error {
-	if _, err := l.db.ExecContext(ctx, `UPDATE notices SET holder = '', lease_until = 0 WHERE lease_until > 0`); err != nil {
-		return fail.Wrap(fail.Unavailable, err, "free notices")
+	if l.db.shared {
+		return nil
 	}
-	if _, err := l.db.ExecContext(ctx, `UPDATE jobs SET holder = '', lease_until = 0 WHERE lease_until > 0`); err != nil {
-		return fail.Wrap(fail.Unavailable, err, "free leases")
-	}
-	_, err := l.db.ExecContext(ctx, `UPDATE jobs SET due_at = ? WHERE state = ?`, l.now(), job.Received)
-	return fail.Wrap(fail.Unavailable, err, "find unpublished jobs")
+	now := l.now()
+	return l.db.tx(ctx, "recover the ledger", func(ctx context.Context, tx execer) error {
+		for _, q := range []string{
+			`UPDATE notices SET holder = '', lease_until = 0 WHERE lease_until > 0`,
+			`UPDATE jobs SET holder = '', lease_until = 0 WHERE lease_until > 0`,
+		} {
+			if _, err := changed(ctx, tx, q); err != nil {
+				return err
+			}
+		}
+		_, err := changed(ctx, tx, `UPDATE jobs SET due_at = ? WHERE state = ?`, now, job.Received)
+		return err
+	})
 }
 
 // Expired returns the ids of at most limit jobs that were made before the
@@ -90,19 +104,20 @@ func (l *Ledger) Unreferenced(ctx context.Context, fids []string) ([]string, err
 	return orphans, nil
 }
 
-func (l *Ledger) strings(ctx context.Context, query string, args ...any) (all []string, err error) {
-	defer func() { err = kind(err, "sweep ledger") }()
-	rows, err := l.db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var s string
-		if err := rows.Scan(&s); err != nil {
+func (l *Ledger) strings(ctx context.Context, query string, args ...any) ([]string, error) {
+	return read(ctx, l.db, "sweep ledger", func(ctx context.Context, x execer) (all []string, err error) {
+		rows, err := x.QueryContext(ctx, query, args...)
+		if err != nil {
 			return nil, err
 		}
-		all = append(all, s)
-	}
-	return all, rows.Err()
+		defer func() { err = errors.Join(err, rows.Close()) }()
+		for rows.Next() {
+			var s string
+			if err := rows.Scan(&s); err != nil {
+				return nil, err
+			}
+			all = append(all, s)
+		}
+		return all, rows.Err()
+	})
 }

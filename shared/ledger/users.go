@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -13,7 +12,8 @@ import (
 )
 
 // CreateUser stores a new user. An empty ID and a zero CreatedAt are filled
-// in; the stored user is returned. fail.Exists if the address is taken.
+// in; the stored user is returned, also where it was stored before with the
+// same ID. fail.Exists if the address is taken, or the ID with another address.
 func (l *Ledger) CreateUser(ctx context.Context, u user.User) (user.User, error) {
 	if u.ID == "" {
 		u.ID = uuid.NewString()
@@ -21,16 +21,19 @@ func (l *Ledger) CreateUser(ctx context.Context, u user.User) (user.User, error)
 	if u.CreatedAt.IsZero() {
 		u.CreatedAt = at(l.now())
 	}
-	_, err := l.db.ExecContext(ctx,
-		`INSERT INTO users (id, email, password_hash, admin, created_at) VALUES (?, ?, ?, ?, ?)`,
-		u.ID, u.Email, u.PasswordHash, flag(u.Admin), u.CreatedAt.UnixMilli())
-	if err == nil {
-		return u, nil
-	}
-	if _, there := l.UserByEmail(ctx, u.Email); there == nil {
-		return user.User{}, fail.New(fail.Exists, "There is an account with this address already.")
-	}
-	return user.User{}, fail.Wrap(fail.Unavailable, err, "create user")
+	return read(ctx, l.db, "create user", func(ctx context.Context, x execer) (user.User, error) {
+		_, err := x.ExecContext(ctx,
+			`INSERT INTO users (id, email, password_hash, admin, created_at) VALUES (?, ?, ?, ?, ?)`,
+			u.ID, u.Email, u.PasswordHash, flag(u.Admin), u.CreatedAt.UnixMilli())
+		if !duplicate(err) {
+			return u, err
+		}
+		there, err := readUser(ctx, x, `email = ?`, u.Email)
+		if fail.Is(err, fail.NotFound) || (err == nil && there.ID != u.ID) {
+			err = fail.New(fail.Exists, "There is an account with this address already.")
+		}
+		return there, err
+	})
 }
 
 // UserByEmail finds a user by the normalised address; fail.NotFound if there
@@ -45,19 +48,25 @@ func (l *Ledger) UserByID(ctx context.Context, id string) (user.User, error) {
 }
 
 func (l *Ledger) user(ctx context.Context, where, arg string) (user.User, error) {
+	return read(ctx, l.db, "read user", func(ctx context.Context, x execer) (user.User, error) {
+		return readUser(ctx, x, where, arg)
+	})
+}
+
+func readUser(ctx context.Context, x execer, where, arg string) (user.User, error) {
 	var (
 		u       user.User
 		created int64
 		admin   int
 	)
-	err := l.db.QueryRowContext(ctx,
+	err := x.QueryRowContext(ctx,
 		`SELECT id, email, password_hash, admin, created_at FROM users WHERE `+where, arg).
 		Scan(&u.ID, &u.Email, &u.PasswordHash, &admin, &created)
 	if errors.Is(err, sql.ErrNoRows) {
 		return user.User{}, fail.New(fail.NotFound, "There is no such user.")
 	}
 	if err != nil {
-		return user.User{}, fail.Wrap(fail.Unavailable, err, "read user")
+		return user.User{}, err
 	}
 	u.Admin, u.CreatedAt = admin != 0, at(created)
 	return u, nil
@@ -65,42 +74,9 @@ func (l *Ledger) user(ctx context.Context, where, arg string) (user.User, error)
 
 // HasAdmin reports whether any administrator exists.
 func (l *Ledger) HasAdmin(ctx context.Context) (bool, error) {
-	var n int
-	err := l.db.QueryRowContext(ctx, `SELECT COUNT(*) FROM users WHERE admin = 1`).Scan(&n)
-	return n > 0, fail.Wrap(fail.Unavailable, err, "count administrators")
-}
-
-// LoginFailures returns how many failed logins of the account from the
-// address there were since the time, and when the oldest of them was (the
-// zero time for none). Account is a hash, never an email address.
-func (l *Ledger) LoginFailures(ctx context.Context, account, address string, since time.Time) (int, time.Time, error) {
-	var (
-		n      int
-		oldest sql.NullInt64
-	)
-	err := l.db.QueryRowContext(ctx,
-		`SELECT COUNT(*), MIN(failed_at) FROM login_failures WHERE account = ? AND address = ? AND failed_at > ?`,
-		account, address, since.UnixMilli()).Scan(&n, &oldest)
-	return n, at(oldest.Int64), fail.Wrap(fail.Unavailable, err, "count failed logins")
-}
-
-// RecordLoginFailure remembers one failed login, now.
-func (l *Ledger) RecordLoginFailure(ctx context.Context, account, address string) error {
-	_, err := l.db.ExecContext(ctx,
-		`INSERT INTO login_failures (id, account, address, failed_at) VALUES (?, ?, ?, ?)`,
-		uuid.NewString(), account, address, l.now())
-	return fail.Wrap(fail.Unavailable, err, "record failed login")
-}
-
-// ClearLoginFailures forgets the failed logins of the account from the
-// address.
-func (l *Ledger) ClearLoginFailures(ctx context.Context, account, address string) error {
-	_, err := l.db.ExecContext(ctx, `DELETE FROM login_failures WHERE account = ? AND address = ?`, account, address)
-	return fail.Wrap(fail.Unavailable, err, "clear failed logins")
-}
-
-// PruneLoginFailures forgets all failed logins before the time.
-func (l *Ledger) PruneLoginFailures(ctx context.Context, before time.Time) error {
-	_, err := l.db.ExecContext(ctx, `DELETE FROM login_failures WHERE failed_at < ?`, before.UnixMilli())
-	return fail.Wrap(fail.Unavailable, err, "prune failed logins")
+	return read(ctx, l.db, "count administrators", func(ctx context.Context, x execer) (bool, error) {
+		var n int
+		err := x.QueryRowContext(ctx, `SELECT COUNT(*) FROM users WHERE admin = 1`).Scan(&n)
+		return n > 0, err
+	})
 }

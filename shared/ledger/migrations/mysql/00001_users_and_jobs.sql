@@ -1,26 +1,33 @@
--- Only SQL that SQLite and MySQL both take. Times are UTC in milliseconds since
--- 1970; 0 means never. Flags are 0 or 1.
+-- For MySQL 8 and MariaDB. Times are UTC in milliseconds since 1970; 0 means
+-- never. Flags are 0 or 1. ../sqlite has the same tables, columns and indexes by
+-- the same version.
+--
+-- Every statement here commits by itself, so a migration may be cut off between
+-- any two: each has to do nothing where it has been done before. The collation
+-- compares as SQLite does, by code point.
+
+-- +goose NO TRANSACTION
 
 -- +goose Up
-CREATE TABLE users (
+CREATE TABLE IF NOT EXISTS users (
     id            VARCHAR(36)  NOT NULL PRIMARY KEY,
     email         VARCHAR(254) NOT NULL,
     password_hash VARCHAR(255) NOT NULL,
     admin         SMALLINT     NOT NULL,
-    created_at    BIGINT       NOT NULL
-);
-CREATE UNIQUE INDEX users_email ON users (email);
+    created_at    BIGINT       NOT NULL,
+    UNIQUE INDEX users_email (email)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE login_failures (
+CREATE TABLE IF NOT EXISTS login_failures (
     id        VARCHAR(36) NOT NULL PRIMARY KEY,
     account   VARCHAR(64) NOT NULL, -- a hash of the email address
     address   VARCHAR(64) NOT NULL, -- where the attempt came from
-    failed_at BIGINT      NOT NULL
-);
-CREATE INDEX login_failures_who ON login_failures (account, address, failed_at);
-CREATE INDEX login_failures_age ON login_failures (failed_at);
+    failed_at BIGINT      NOT NULL,
+    INDEX login_failures_who (account, address, failed_at),
+    INDEX login_failures_age (failed_at)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE jobs (
+CREATE TABLE IF NOT EXISTS jobs (
     id          VARCHAR(36)  NOT NULL PRIMARY KEY,
     owner       VARCHAR(36)  NOT NULL,
     name        VARCHAR(500) NOT NULL,
@@ -37,26 +44,26 @@ CREATE TABLE jobs (
     due_at      BIGINT       NOT NULL, -- when reconcile looks after it if nothing has happened
     created_at  BIGINT       NOT NULL,
     updated_at  BIGINT       NOT NULL,
-    ended_at    BIGINT       NOT NULL
-);
-CREATE INDEX jobs_owner ON jobs (owner, id);
-CREATE INDEX jobs_due ON jobs (due_at);
-CREATE INDEX jobs_age ON jobs (created_at);
-CREATE INDEX jobs_source ON jobs (source);
+    ended_at    BIGINT       NOT NULL,
+    INDEX jobs_owner (owner, id),
+    INDEX jobs_due (due_at),
+    INDEX jobs_age (created_at),
+    INDEX jobs_source (source)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE results (
+CREATE TABLE IF NOT EXISTS results (
     fid         VARCHAR(36)  NOT NULL PRIMARY KEY,
     job_id      VARCHAR(36)  NOT NULL,
     position    INTEGER      NOT NULL,
     name        VARCHAR(510) NOT NULL,
     format      VARCHAR(16)  NOT NULL,
     bytes       BIGINT       NOT NULL,
-    duration_ms BIGINT       NOT NULL
-);
-CREATE INDEX results_job ON results (job_id, position);
+    duration_ms BIGINT       NOT NULL,
+    INDEX results_job (job_id, position)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- One row for each outcome of each run of a job: the mail that tells its owner.
-CREATE TABLE notices (
+CREATE TABLE IF NOT EXISTS notices (
     job_id      VARCHAR(36) NOT NULL,
     run         INTEGER     NOT NULL,
     outcome     VARCHAR(16) NOT NULL,
@@ -65,11 +72,11 @@ CREATE TABLE notices (
     closed_at   BIGINT      NOT NULL, -- sent, or refused for good
     refused     SMALLINT    NOT NULL,
     PRIMARY KEY (job_id, run, outcome)
-);
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- +goose Down
-DROP TABLE notices;
-DROP TABLE results;
-DROP TABLE jobs;
-DROP TABLE login_failures;
-DROP TABLE users;
+DROP TABLE IF EXISTS notices;
+DROP TABLE IF EXISTS results;
+DROP TABLE IF EXISTS jobs;
+DROP TABLE IF EXISTS login_failures;
+DROP TABLE IF EXISTS users;
