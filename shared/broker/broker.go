@@ -15,9 +15,11 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	duckv1 "knative.dev/pkg/apis/duck/v1"
@@ -30,7 +32,7 @@ type Options struct {
 	Manifests fs.FS // with Brokers and Triggers as YAML at its root; see Load
 
 	// Resolve gives the base URL of the object that a subscriber or a dead
-	// letter sink refers to. Run calls it once for each of them.
+	// letter sink refers to. New calls it once for each of them.
 	Resolve func(ref duckv1.KReference) (string, error)
 
 	Parallelism map[string]int // overrides that of the Triggers named; at least 1
@@ -44,14 +46,15 @@ type Options struct {
 type Broker struct {
 	queue    Queue
 	triggers []Trigger
-	resolve  func(duckv1.KReference) (string, error)
+	routes   []route
 	drain    time.Duration
 	client   *http.Client
 	log      *slog.Logger
 }
 
 // New reads the manifests and makes a Broker. Its errors are those of Load,
-// and one for a Parallelism that names no Trigger or is below 1.
+// one for a Parallelism that names no Trigger or is below 1, and one for a
+// destination that is no address or that Resolve does not know.
 func New(o Options) (*Broker, error) {
 	if o.Queue == nil || o.Manifests == nil || o.Resolve == nil {
 		return nil, errors.New("broker: Queue, Manifests and Resolve are required")
@@ -63,7 +66,11 @@ func New(o Options) (*Broker, error) {
 	if err := override(triggers, o.Parallelism); err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	b := &Broker{queue: o.Queue, triggers: triggers, resolve: o.Resolve, drain: o.Drain, client: client(o.Client), log: o.Log}
+	all, err := routes(triggers, o.Resolve)
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	b := &Broker{queue: o.Queue, triggers: triggers, routes: all, drain: o.Drain, client: client(o.Client), log: o.Log}
 	if b.log == nil {
 		b.log = slog.Default()
 	}
@@ -104,20 +111,11 @@ func client(given *http.Client) *http.Client {
 	return &c
 }
 
-// Triggers returns the triggers as they are in force. The slice is the
-// caller's.
-func (b *Broker) Triggers() []Trigger { return append([]Trigger(nil), b.triggers...) }
-
 // Run delivers events until ctx is done. It then takes no more of them, lets
 // those on their way end for up to Options.Drain, cancels the requests that
-// are left and puts their events back as they were. It returns nil once
-// nothing of it runs any more; its only error, at the start, is a destination
-// that Resolve does not know.
+// are left and puts their events back as they were. It returns nil, once
+// nothing of it runs any more.
 func (b *Broker) Run(ctx context.Context) error {
-	routes, err := b.routes()
-	if err != nil {
-		return err
-	}
 	// hard is the context of the requests: it outlives ctx by b.drain.
 	hard, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -133,8 +131,8 @@ func (b *Broker) Run(ctx context.Context) error {
 		case <-drained:
 		}
 	})
-	for i := range routes {
-		consumers.Go(func() { b.consume(ctx, hard, &routes[i]) })
+	for i := range b.routes {
+		consumers.Go(func() { b.consume(ctx, hard, &b.routes[i]) })
 	}
 	consumers.Wait()
 	close(drained)
@@ -143,19 +141,41 @@ func (b *Broker) Run(ctx context.Context) error {
 	return nil
 }
 
-// consume works on one queue; when it cannot be read, again after a second.
+// consume works on one queue; when it cannot be read, again after a while,
+// which begins anew once a message has come.
 func (b *Broker) consume(ctx, hard context.Context, r *route) {
-	for ctx.Err() == nil {
-		err := b.queue.Consume(ctx, r.queue, r.parallelism, func(d Delivery) { b.deliver(hard, r, d) })
+	for failures := 0; ctx.Err() == nil; failures++ {
+		var came atomic.Bool
+		err := b.queue.Consume(ctx, r.queue, r.parallelism, func(d Delivery) {
+			came.Store(true)
+			b.deliver(hard, r, d)
+		})
 		if err == nil {
 			return
 		}
-		b.log.ErrorContext(ctx, "queue cannot be read", "queue", r.queue, "error", err)
+		if came.Load() {
+			failures = 0
+		}
+		wait := pause(failures)
+		b.log.ErrorContext(ctx, "queue cannot be read", "queue", r.queue, "again in", wait, "error", err)
 		select {
-		case <-time.After(time.Second):
+		case <-time.After(wait):
 		case <-ctx.Done():
 		}
 	}
+}
+
+const (
+	minPause = time.Second
+	maxPause = 30 * time.Second
+)
+
+// pause is how long to leave a queue alone after so many failures in a row
+// before the last one: twice as long each time, and up to a half more by
+// chance, so that those who lost it together do not come back together.
+func pause(failures int) time.Duration {
+	shortest := min(minPause<<min(failures, 10), maxPause*2/3)
+	return shortest + rand.N(shortest/2) //nolint:gosec // chance, no secret
 }
 
 // route is a queue and where its events go.
@@ -168,21 +188,21 @@ type route struct {
 	forever     bool   // dead letters are retried until the sink takes them
 }
 
-func (b *Broker) routes() ([]route, error) {
+func routes(triggers []Trigger, resolve func(duckv1.KReference) (string, error)) ([]route, error) {
 	var all []route
-	for i := range b.triggers {
-		t := &b.triggers[i]
-		target, err := b.target(t.Subscriber)
+	for i := range triggers {
+		t := &triggers[i]
+		to, err := target(t.Subscriber, resolve)
 		if err != nil {
-			return nil, fmt.Errorf("broker: subscriber of %s: %w", t, err)
+			return nil, fmt.Errorf("subscriber of %s: %w", t, err)
 		}
-		r := route{queue: t.queue(), target: target, parallelism: t.Parallelism, policy: t.Delivery}
+		r := route{queue: t.queue(), target: to, parallelism: t.Parallelism, policy: t.Delivery}
 		if sink := t.Delivery.DeadLetter; sink != nil {
-			if target, err = b.target(*sink); err != nil {
-				return nil, fmt.Errorf("broker: dead letter sink of %s: %w", t, err)
+			if to, err = target(*sink, resolve); err != nil {
+				return nil, fmt.Errorf("dead letter sink of %s: %w", t, err)
 			}
 			r.dead = t.deadQueue()
-			all = append(all, route{queue: r.dead, target: target, parallelism: 1, policy: t.Delivery, forever: true})
+			all = append(all, route{queue: r.dead, target: to, parallelism: 1, policy: t.Delivery, forever: true})
 		}
 		all = append(all, r)
 	}
@@ -190,14 +210,14 @@ func (b *Broker) routes() ([]route, error) {
 }
 
 // target is the URL of a destination: its URI, relative to that of its ref.
-func (b *Broker) target(d duckv1.Destination) (string, error) {
+func target(d duckv1.Destination, resolve func(duckv1.KReference) (string, error)) (string, error) {
 	if d.Ref == nil {
 		if u := d.URI.URL(); !u.IsAbs() || u.Host == "" {
 			return "", fmt.Errorf("uri %s: without a ref it must be absolute", u)
 		}
 		return d.URI.String(), nil
 	}
-	text, err := b.resolve(*d.Ref)
+	text, err := resolve(*d.Ref)
 	if err != nil {
 		return "", fmt.Errorf("%s %s: %w", d.Ref.Kind, d.Ref.Name, err)
 	}

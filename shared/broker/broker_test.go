@@ -12,6 +12,7 @@ import (
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/broker"
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 )
 
 func TestEachMatchingTriggerGetsTheEvent(t *testing.T) {
@@ -128,7 +129,7 @@ func TestDrainReturnsWhatDoesNotEnd(t *testing.T) {
 	nothing(t, buried)
 }
 
-func TestNewAndRunRefuse(t *testing.T) {
+func TestNewRefuses(t *testing.T) {
 	good := manifest([4]string{"a", "dev.test.a", "a", quick})
 	uri := fstest.MapFS{"t.yaml": {Data: []byte(strings.NewReplacer("{ref: {kind: Service, name: a}}", "{uri: /relative}").Replace(string(good["all.yaml"].Data)))}}
 	services := func(names ...string) func(duckv1.KReference) (string, error) {
@@ -153,12 +154,7 @@ func TestNewAndRunRefuse(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b, err := broker.New(tt.options)
-			if err == nil {
-				ctx, cancel := context.WithCancel(t.Context())
-				cancel()
-				err = b.Run(ctx)
-			}
+			_, err := broker.New(tt.options)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want an error with %q", err, tt.want)
 			}
@@ -179,5 +175,47 @@ func TestDestinations(t *testing.T) {
 		if path := next(t, got); path != want {
 			t.Errorf("%s: posted to %s, want %s", subscriber, path, want)
 		}
+	}
+}
+
+// flaky is a queue that cannot be read at first.
+type flaky struct {
+	broker.Queue
+	fails atomic.Int32
+}
+
+func (q *flaky) Consume(ctx context.Context, queue string, limit int, handle func(broker.Delivery)) error {
+	if q.fails.Add(-1) >= 0 {
+		return fail.New(fail.Unavailable, "The server is away.")
+	}
+	return q.Queue.Consume(ctx, queue, limit, handle)
+}
+
+func TestAQueueIsReadAgain(t *testing.T) {
+	got := make(chan string, 9)
+	w := start(t, manifest([4]string{"a", "dev.test.a", "a", ""}), map[string]http.HandlerFunc{
+		"a": func(_ http.ResponseWriter, r *http.Request) { got <- read(t, r).ID() },
+	}, func(o *broker.Options) {
+		q := &flaky{Queue: o.Queue}
+		q.fails.Store(1)
+		o.Queue = q
+	})
+	w.send(sample("1"))
+	if id := next(t, got); id != "1" {
+		t.Errorf("got event %s, want 1", id)
+	}
+}
+
+func TestPauseGrows(t *testing.T) {
+	for failures, least := range []time.Duration{1, 2, 4, 8, 16, 20, 20, 20} {
+		least *= time.Second
+		for range 100 {
+			if d := broker.Pause(failures); d < least || d > least*3/2 {
+				t.Fatalf("waits %v after %d failures, want %v to %v", d, failures, least, least*3/2)
+			}
+		}
+	}
+	if d := broker.Pause(1 << 40); d > 30*time.Second {
+		t.Errorf("waits %v, want 30 s at most", d)
 	}
 }

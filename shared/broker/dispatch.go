@@ -69,22 +69,12 @@ func judge(status int) verdict {
 // deliver posts one event and ends its delivery. hard bounds the request. A
 // delivery that cannot be ended comes again.
 func (b *Broker) deliver(hard context.Context, r *route, d Delivery) {
-	log := b.log.With("queue", r.queue, "attempt", d.Message().Attempt)
-	e, err := decode(d.Message().Body)
-	a := answer{status: noStatus}
-	if err == nil {
-		log = log.With("event", e.ID(), "job", e.Subject())
-		a = b.post(hard, r, e)
-	}
+	e := d.Message().Event
+	log := b.log.With("queue", r.queue, "attempt", d.Message().Attempt, "event", e.ID(), "job", e.Subject())
+	a := b.post(hard, r, e)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(hard), finishIn)
 	defer cancel()
-	if err != nil {
-		log.ErrorContext(ctx, "message dropped: it is no event", "error", err)
-		err = d.Ack(ctx)
-	} else {
-		err = b.finish(ctx, log, r, d, e, a, hard.Err() != nil)
-	}
-	if err != nil {
+	if err := b.finish(ctx, log, r, d, e, a, hard.Err() != nil); err != nil {
 		log.ErrorContext(ctx, "delivery could not be ended", "error", err)
 	}
 }
@@ -156,16 +146,13 @@ func (b *Broker) bury(ctx context.Context, log *slog.Logger, r *route, d Deliver
 		return d.Ack(ctx)
 	}
 	log.WarnContext(ctx, "event becomes a dead letter")
+	e = e.Clone()
 	e.SetExtension(ErrorDest, r.target)
 	e.SetExtension(ErrorCode, a.status)
 	if data := base64.StdEncoding.EncodeToString(a.body); data != "" {
 		e.SetExtension(ErrorData, data[:min(len(data), maxErrorData)])
 	}
-	body, err := encode(e)
-	if err != nil {
-		return err
-	}
-	return d.Ack(ctx, Publication{Message: Message{Body: body}, Queues: []string{r.dead}})
+	return d.Ack(ctx, Publication{Message: Message{Event: e}, Queues: []string{r.dead}})
 }
 
 // post sends an event to a subscriber and reads its answer.

@@ -254,18 +254,3 @@ func TestDeadLetterSurvivesARestart(t *testing.T) {
 		t.Errorf("dead letter %s, want 1", id)
 	}
 }
-
-func TestWhatIsNoEventIsDropped(t *testing.T) {
-	got := make(chan string, 9)
-	w := start(t, manifest([4]string{"a", "dev.test.a", "a", quick}), map[string]http.HandlerFunc{
-		"a": func(_ http.ResponseWriter, r *http.Request) { got <- read(t, r).ID() },
-	}, dead)
-	if err := w.queue.Publish(t.Context(), broker.Message{Body: []byte("garbage")}, "a"); err != nil {
-		t.Fatal(err)
-	}
-	w.send(sample("1"))
-	if id := next(t, got); id != "1" {
-		t.Errorf("got %s, want 1", id)
-	}
-	nothing(t, got)
-}

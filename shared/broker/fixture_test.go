@@ -67,8 +67,7 @@ type world struct {
 	t        testing.TB
 	path     string
 	services map[string]string // name → URL
-	options  broker.Options
-	queue    *sqlqueue.Queue
+	options  func(broker.Queue) broker.Options
 	ingress  string
 	stop     func()
 }
@@ -82,9 +81,12 @@ func start(tb testing.TB, manifests fstest.MapFS, services map[string]http.Handl
 		tb.Cleanup(s.Close)
 		w.services[name] = s.URL
 	}
-	w.options = broker.Options{Manifests: manifests, Resolve: w.resolve, Log: slog.New(slog.DiscardHandler)}
-	for _, f := range set {
-		f(&w.options)
+	w.options = func(q broker.Queue) broker.Options {
+		o := broker.Options{Queue: q, Manifests: manifests, Resolve: w.resolve, Log: slog.New(slog.DiscardHandler)}
+		for _, f := range set {
+			f(&o)
+		}
+		return o
 	}
 	w.run()
 	tb.Cleanup(func() { w.stop() })
@@ -105,8 +107,7 @@ func (w *world) run() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.queue, w.options.Queue = q, q
-	b, err := broker.New(w.options)
+	b, err := broker.New(w.options(q))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2/event"
+	duckv1 "knative.dev/pkg/apis/duck/v1"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/broker"
 	"github.com/opengundumstyle/audio-alchemist/shared/event"
@@ -105,7 +106,7 @@ func (failing) Publish(context.Context, broker.Message, ...string) error {
 func TestIngressSaysWhenTheQueueFails(t *testing.T) {
 	var log lines
 	b, err := broker.New(broker.Options{
-		Queue: failing{}, Manifests: manifest([4]string{"a", "dev.test.a", "a", ""}), Resolve: (&world{}).resolve,
+		Queue: failing{}, Manifests: manifest([4]string{"a", "dev.test.a", "a", ""}), Resolve: func(duckv1.KReference) (string, error) { return "http://127.0.0.1:1", nil },
 		Log: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	if err != nil {

@@ -4,16 +4,26 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2/event"
 )
 
 // ErrFinished is what Ack, Retry and Return of a Delivery answer when one of
 // them has already succeeded on it.
 var ErrFinished = errors.New("the delivery is already finished")
 
+// DeadSuffix ends the name of the queue that holds the dead letters of the
+// queue that is named before it. No name of a Trigger has a slash.
+const DeadSuffix = "/dead"
+
 // Message is what a Queue carries.
 type Message struct {
-	Body    []byte // an event in structured JSON; up to a few hundred KiB
-	Attempt int    // how often Retry was called on it: 0 for a fresh one
+	// Event is a valid event with data of up to event.MaxData bytes. It comes
+	// back with the same attributes, the same data, but for white space round
+	// JSON, and with extensions of the same canonical string form
+	// (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#type-system).
+	Event   cloudevents.Event
+	Attempt int // how often Retry was called on it: 0 for a fresh one
 }
 
 // Publication is a message and the queues that it goes to.
@@ -34,9 +44,9 @@ type Publication struct {
 //
 // All methods may be called at once from many goroutines.
 type Queue interface {
-	// Publish stores the message in all of the queues or in none, durably:
-	// once it has returned nil, no crash loses it. After an error the message
-	// may or may not be stored. No queues: it does nothing.
+	// Publish stores the message in all of the queues, durably: once it has
+	// returned nil, no crash loses it. After an error the message may be
+	// stored in some of them, in all or in none. No queues: it does nothing.
 	Publish(ctx context.Context, m Message, queues ...string) error
 
 	// Consume calls handle for each message of the queue, in a goroutine of
@@ -58,7 +68,7 @@ type Queue interface {
 // one of Ack, Retry and Return. An error from them means that the message may
 // come again; the handler may then try once more or leave it unfinished.
 type Delivery interface {
-	// Message returns the message. Its body is not to be changed.
+	// Message returns the message. Its event is not to be changed.
 	Message() Message
 
 	// Ack removes the message and publishes what follows from it. No crash

@@ -86,8 +86,7 @@ func attribute(e cloudevents.Event, name string) (string, error) {
 // queue is where the events of the trigger wait.
 func (t *Trigger) queue() string { return t.Name }
 
-// deadQueue is where its dead letters wait for the sink. No name of a Trigger
-// has a slash.
-func (t *Trigger) deadQueue() string { return t.Name + "/dead" }
+// deadQueue is where its dead letters wait for the sink.
+func (t *Trigger) deadQueue() string { return t.queue() + DeadSuffix }
 
 func (t *Trigger) String() string { return "trigger " + t.Name }

@@ -123,7 +123,7 @@ func retrySurvives(f *fixture) {
 	ended := make(chan bool, 2)
 	f.consume("q", 2, func(d broker.Delivery) {
 		after := time.Duration(0)
-		if string(d.Message().Body) == "late" {
+		if d.Message().Event.ID() == "late" {
 			after = time.Hour
 		} else if d.Message().Attempt == 4 {
 			ended <- true
@@ -146,9 +146,9 @@ func follows(f *fixture) {
 	f.publish("a", "q")
 	f.consume("q", 1, func(d broker.Delivery) {
 		must(f, d.Ack(context.Background(),
-			broker.Publication{Message: broker.Message{Body: []byte("b")}, Queues: []string{"r", "s"}},
-			broker.Publication{Message: broker.Message{Body: []byte("c")}, Queues: []string{"s"}},
-			broker.Publication{Message: broker.Message{Body: []byte("for nobody")}}))
+			broker.Publication{Message: message("b"), Queues: []string{"r", "s"}},
+			broker.Publication{Message: message("c"), Queues: []string{"s"}},
+			broker.Publication{Message: message("for nobody")}))
 	})
 	want(f, f.collect("r"), "b/0")
 	want(f, f.collect("s"), "b/0", "c/0")
@@ -249,8 +249,7 @@ func busy(f *fixture) {
 		}
 		wg.Go(func() {
 			for i := range each {
-				body := []byte(fmt.Sprintf("%d-%d", p, i))
-				must(f, f.q.Publish(f.Context(), broker.Message{Body: body}, "q"))
+				must(f, f.q.Publish(f.Context(), message(fmt.Sprintf("%d-%d", p, i)), "q"))
 			}
 		})
 	}
@@ -273,7 +272,7 @@ func closed(f *fixture) {
 	if err := f.q.Close(); err != nil {
 		f.Fatal(err)
 	}
-	if err := f.q.Publish(f.Context(), broker.Message{Body: []byte("a")}, "q"); err == nil {
+	if err := f.q.Publish(f.Context(), message("a"), "q"); err == nil {
 		f.Error("Publish: got no error")
 	}
 	if err := f.q.Consume(f.Context(), "q", 1, func(broker.Delivery) {}); err == nil {

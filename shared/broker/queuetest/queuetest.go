@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	cloudevents "github.com/cloudevents/sdk-go/v2/event"
+
 	"github.com/opengundumstyle/audio-alchemist/shared/broker"
 )
 
@@ -32,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T, place string) broker.Queue) {
 		{"a published message is delivered once", delivered},
 		{"each of several queues gets the message", severalQueues},
 		{"no queues is no error", noQueues},
+		{"an event comes back as it was", faithful},
 		{"an acknowledged message is gone for good", acknowledged},
 		{"an unfinished message comes again after Close", unfinishedAfterClose},
 		{"a message left unfinished is returned", leftUnfinished},
@@ -78,10 +81,19 @@ func (f *fixture) reopen() {
 	f.q = f.open(f.T, f.place)
 }
 
-func (f *fixture) publish(body string, queues ...string) {
+// message is one with an event of the id.
+func message(id string) broker.Message {
+	e := cloudevents.New()
+	e.SetID(id)
+	e.SetType("dev.test.a")
+	e.SetSource("/test")
+	return broker.Message{Event: e}
+}
+
+func (f *fixture) publish(id string, queues ...string) {
 	f.Helper()
-	if err := f.q.Publish(f.Context(), broker.Message{Body: []byte(body)}, queues...); err != nil {
-		f.Fatalf("publish %q: %v", body, err)
+	if err := f.q.Publish(f.Context(), message(id), queues...); err != nil {
+		f.Fatalf("publish %q: %v", id, err)
 	}
 }
 
@@ -112,7 +124,7 @@ func (f *fixture) stop() {
 	f.ends = nil
 }
 
-// collect consumes and acknowledges, and passes on "body/attempt".
+// collect consumes and acknowledges, and passes on "id/attempt".
 func (f *fixture) collect(queue string) <-chan string {
 	got := make(chan string, 1000)
 	f.consume(queue, 4, func(d broker.Delivery) {
@@ -125,7 +137,7 @@ func (f *fixture) collect(queue string) <-chan string {
 }
 
 func describe(d broker.Delivery) string {
-	return fmt.Sprintf("%s/%d", d.Message().Body, d.Message().Attempt)
+	return fmt.Sprintf("%s/%d", d.Message().Event.ID(), d.Message().Attempt)
 }
 
 // want takes as many values as given, in any order.

@@ -3,6 +3,7 @@ package sqlqueue
 import (
 	"context"
 	"database/sql"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -122,10 +123,18 @@ func untilDue(ctx context.Context, tx *sql.Tx, queue string) (time.Duration, err
 
 // hand gives a message to the handler and returns it to the queue if it comes
 // back unfinished, or leaves that to the next Open when the queue is closed.
+// A message that cannot be read is dropped: it would never be read.
 func (q *Queue) hand(ctx context.Context, queue string, m *goqite.Message, handle func(broker.Delivery)) {
-	d := &delivery{q: q, queue: queue, id: m.ID, message: decode(m.Body)}
-	handle(d)
-	for !d.finished.Load() && d.Return(ctx) != nil {
+	d := &delivery{q: q, queue: queue, id: m.ID}
+	end := d.Return
+	var err error
+	if d.message, err = decode(m.Body); err != nil {
+		slog.ErrorContext(ctx, "message dropped: it is no event", "queue", queue, "error", err)
+		end = func(ctx context.Context) error { return d.Ack(ctx) }
+	} else {
+		handle(d)
+	}
+	for !d.finished.Load() && end(ctx) != nil {
 		select {
 		case <-q.done:
 			return

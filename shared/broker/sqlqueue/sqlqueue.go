@@ -101,7 +101,10 @@ func (q *Queue) Publish(ctx context.Context, m broker.Message, queues ...string)
 }
 
 func (q *Queue) send(ctx context.Context, tx *sql.Tx, m broker.Message, after time.Duration, queues []string) error {
-	body := append(binary.AppendVarint(nil, int64(m.Attempt)), m.Body...)
+	body, err := encode(m)
+	if err != nil {
+		return err
+	}
 	for _, name := range queues {
 		err := q.named(name).SendTx(ctx, tx, goqite.Message{Body: body, Delay: max(after, 0)})
 		if err != nil {
@@ -111,9 +114,24 @@ func (q *Queue) send(ctx context.Context, tx *sql.Tx, m broker.Message, after ti
 	return nil
 }
 
-func decode(body []byte) broker.Message {
+// encode makes what the table keeps of a message: the attempt as a varint,
+// then the event in structured JSON.
+func encode(m broker.Message) ([]byte, error) {
+	// Not json.Marshal, which would change the white space of JSON data.
+	text, err := m.Event.MarshalJSON()
+	if err != nil {
+		return nil, fail.Wrap(fail.Invalid, err, "encode event")
+	}
+	return append(binary.AppendVarint(nil, int64(m.Attempt)), text...), nil
+}
+
+func decode(body []byte) (broker.Message, error) {
 	attempt, n := binary.Varint(body)
-	return broker.Message{Body: body[max(n, 0):], Attempt: int(attempt)}
+	if n <= 0 {
+		return broker.Message{}, fail.New(fail.Invalid, "The message does not begin with its attempt.")
+	}
+	m := broker.Message{Attempt: int(attempt)}
+	return m, fail.Wrap(fail.Invalid, m.Event.UnmarshalJSON(body[n:]), "decode event")
 }
 
 func (q *Queue) named(name string) *goqite.Queue {

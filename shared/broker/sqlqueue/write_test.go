@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	cloudevents "github.com/cloudevents/sdk-go/v2/event"
+
 	"github.com/opengundumstyle/audio-alchemist/shared/broker"
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 )
@@ -22,6 +24,16 @@ func opened(t *testing.T) *Queue {
 	}
 	t.Cleanup(func() { _ = q.Close() })
 	return q
+}
+
+// message is one with so many bytes of data.
+func message(id string, size int) broker.Message {
+	e := cloudevents.New()
+	e.SetID(id)
+	e.SetType("dev.test.a")
+	e.SetSource("/test")
+	_ = e.SetData(cloudevents.TextPlain, []byte(strings.Repeat("x", size)))
+	return broker.Message{Event: e}
 }
 
 func TestEveryCommitIsSynced(t *testing.T) {
@@ -38,8 +50,7 @@ func TestEveryCommitIsSynced(t *testing.T) {
 
 func TestFullDiskLosesNothing(t *testing.T) {
 	q := opened(t)
-	small := broker.Message{Body: []byte("small")}
-	if err := q.Publish(t.Context(), small, "q"); err != nil {
+	if err := q.Publish(t.Context(), message("small", 5), "q"); err != nil {
 		t.Fatal(err)
 	}
 	pages := func(n string) {
@@ -48,7 +59,7 @@ func TestFullDiskLosesNothing(t *testing.T) {
 		}
 	}
 	pages("1") // which means: no more than there are
-	large := broker.Message{Body: []byte(strings.Repeat("x", 1<<20))}
+	large := message("large", 1<<20)
 	for range 3 {
 		if err := q.Publish(t.Context(), large, "q", "r"); !fail.Is(err, fail.Unavailable) {
 			t.Fatalf("got %v, want an unavailable error", err)
@@ -66,7 +77,7 @@ func TestFullDiskLosesNothing(t *testing.T) {
 		err := q.Consume(ctx, queue, 1, func(d broker.Delivery) {
 			mu.Lock()
 			defer mu.Unlock()
-			got[len(d.Message().Body)]++
+			got[len(d.Message().Event.Data())]++
 			if err := d.Ack(context.Background()); err != nil {
 				t.Error(err)
 			}
@@ -78,7 +89,7 @@ func TestFullDiskLosesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(got) != 2 || got[len("small")] != 1 || got[1<<20] != 1 {
+	if len(got) != 2 || got[5] != 1 || got[1<<20] != 1 {
 		t.Errorf("received %v, want the message from before and the one from after", got)
 	}
 }
@@ -90,7 +101,7 @@ func TestABadChangeSpoilsNoOther(t *testing.T) {
 		return &op{change: f, result: make(chan error, 1)}
 	}
 	send := func(ctx context.Context, tx *sql.Tx) error {
-		return q.send(ctx, tx, broker.Message{Body: []byte("a")}, 0, []string{"q"})
+		return q.send(ctx, tx, message("a", 1), 0, []string{"q"})
 	}
 	batch := []*op{do(send), do(func(context.Context, *sql.Tx) error { return bad }), do(send)}
 	q.apply(batch)
@@ -107,7 +118,7 @@ func TestABadChangeSpoilsNoOther(t *testing.T) {
 
 func TestNoMessageIsEverHidden(t *testing.T) {
 	q := opened(t)
-	if err := q.Publish(t.Context(), broker.Message{Body: []byte("a")}, "q"); err != nil {
+	if err := q.Publish(t.Context(), message("a", 1), "q"); err != nil {
 		t.Fatal(err)
 	}
 	const often = 50
@@ -121,5 +132,56 @@ func TestNoMessageIsEverHidden(t *testing.T) {
 	})
 	if err != nil || n != often {
 		t.Errorf("received %d times (%v), want %d", n, err, often)
+	}
+}
+
+// put writes a row as an earlier version of the program, or nobody, would.
+func put(t *testing.T, q *Queue, body string) {
+	t.Helper()
+	if _, err := q.db.Exec(`insert into goqite (queue, body) values ('q', ?)`, []byte(body)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTheFormOfAMessageIsKept(t *testing.T) {
+	q := opened(t)
+	put(t, q, "\x06"+`{"specversion":"1.0","id":"1","source":"/test","type":"dev.test.a","datacontenttype":"application/json","data":{ "n": 1 }}`)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	var got broker.Message
+	err := q.Consume(ctx, "q", 1, func(d broker.Delivery) {
+		got = d.Message()
+		cancel()
+	})
+	if err != nil || got.Attempt != 3 || got.Event.ID() != "1" || string(got.Event.Data()) != `{ "n": 1 }` {
+		t.Errorf("read %+v (%v), want event 1 at its third retry", got, err)
+	}
+}
+
+func TestWhatIsNoEventIsDropped(t *testing.T) {
+	q := opened(t)
+	for _, body := range []string{"", "\x00", "\x00garbage", "\xff", "\x00" + `{"specversion":"1.0"`} {
+		put(t, q, body)
+	}
+	if err := q.Publish(t.Context(), message("good", 1), "q"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	err := q.Consume(ctx, "q", 1, func(d broker.Delivery) {
+		if id := d.Message().Event.ID(); id != "good" {
+			t.Errorf("got event %q, want the good one", id)
+		}
+		if err := d.Ack(context.Background()); err != nil {
+			t.Error(err)
+		}
+		cancel()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	if err := q.db.QueryRow("select count(*) from goqite").Scan(&n); err != nil || n != 0 {
+		t.Errorf("%d messages are left (%v), want none", n, err)
 	}
 }
