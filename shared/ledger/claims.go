@@ -10,7 +10,7 @@ import (
 
 // Claim takes a job for conversion: holder, an id made for this attempt
 // alone, has it until the lease runs out. A holder that claims again what it
-// has gets a new lease, and counts as one attempt. A job that has ended is
+// still has gets a new lease, and that is no further attempt. A job that has ended is
 // returned as it is, with no claim: look at its State. A lease that another
 // holder still has is fail.Unavailable with the time that it has left; a job
 // that is not there is fail.NotFound.
@@ -20,12 +20,13 @@ func (l *Ledger) Claim(ctx context.Context, id, holder string, lease time.Durati
 	until := now + lease.Milliseconds()
 	var j job.Job
 	err := l.db.tx(ctx, "claim job "+id, func(ctx context.Context, tx execer) error {
-		// attempts comes first: MySQL sets columns one after the other, and what
-		// follows would see the new holder.
-		n, err := changed(ctx, tx, `UPDATE jobs SET attempts = attempts + CASE WHEN state = ? AND holder = ? THEN 0 ELSE 1 END,
+		// attempts comes first: MySQL sets the columns one after the other, and
+		// after holder it would see the new one.
+		n, err := changed(ctx, tx, `UPDATE jobs SET
+			attempts = attempts + CASE WHEN state = ? AND holder = ? AND lease_until > ? THEN 0 ELSE 1 END,
 			state = ?, holder = ?, lease_until = ?, progress = 0, updated_at = ?, due_at = ?
 			WHERE id = ? AND ((state IN (?, ?, ?) AND lease_until <= ?) OR (state = ? AND holder = ?))`,
-			job.Converting, holder,
+			job.Converting, holder, now,
 			job.Converting, holder, until, now, until+leaseGrace.Milliseconds(),
 			id, job.Received, job.Queued, job.Converting, now, job.Converting, holder)
 		if err != nil {
