@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/ledger"
 )
 
-// After maxFailures failed logins of one account from one address within the
-// window, more are refused until the oldest of them is older than that.
+// After maxFailures failed logins of one account from one address within
+// ledger.FailureWindow, more are refused until the oldest of them is older than
+// that.
 const (
 	maxFailures = 10
-	window      = 15 * time.Minute
 	maxWait     = 10 * time.Second // how long a login waits for others of its pair
 	maxAtOnce   = 100              // logins of one pair that are inside or wait
 )
@@ -94,7 +95,7 @@ func (g *gate) try(ctx context.Context, p pair, t *turn) (failed int, wait <-cha
 		return 0, nil, err
 	}
 	if failed >= maxFailures {
-		after := max(oldest.Add(window).Sub(g.now()), time.Second)
+		after := max(oldest.Add(ledger.FailureWindow).Sub(g.now()), time.Second)
 		return 0, nil, fail.Later(fail.RateLimited, after, "Too many failed logins; wait %d minutes and try again.", int(after.Minutes())+1)
 	}
 	g.mu.Lock()

@@ -27,7 +27,7 @@ func TestTenFailuresCloseTheDoor(t *testing.T) {
 	w := start(t, nil)
 	w.add(t, "ben@example.org", false)
 	w.fails(t, 4, email, here)
-	w.clock.advance(5 * time.Minute)
+	w.clock.Advance(5 * time.Minute)
 	w.fails(t, 6, "ANNA@example.org", here) // another spelling is the same account
 
 	r := login(t, w.url, email, password, here)
@@ -45,11 +45,11 @@ func TestTenFailuresCloseTheDoor(t *testing.T) {
 	if r := login(t, w.url, "ben@example.org", password, here); r.status != http.StatusOK {
 		t.Errorf("another account: %+v", r)
 	}
-	w.clock.advance(10*time.Minute - time.Millisecond)
+	w.clock.Advance(10*time.Minute - time.Millisecond)
 	if r := login(t, w.url, email, password, here); r.status != http.StatusTooManyRequests || r.header.Get("Retry-After") != "1" {
 		t.Errorf("a moment before the end: %+v", r)
 	}
-	w.clock.advance(time.Millisecond)
+	w.clock.Advance(time.Millisecond)
 	if r := login(t, w.url, email, password, here); r.status != http.StatusOK {
 		t.Errorf("after the window: %+v", r)
 	}

@@ -48,7 +48,7 @@ func New(d Deps) http.Handler {
 	}
 	f := &function{Deps: d}
 	f.gate.failures = func(ctx context.Context, p pair) (int, time.Time, error) {
-		return d.Ledger.LoginFailures(ctx, p.account, p.address, d.Now().Add(-window))
+		return d.Ledger.LoginFailures(ctx, p.account, p.address, d.Now().Add(-ledger.FailureWindow))
 	}
 	f.gate.now = d.Now
 	var mux web.Mux

@@ -167,7 +167,7 @@ func TestValidate(t *testing.T) {
 		t.Fatalf("answer: %+v, %v", r, err)
 	}
 	if got["sub"] != w.anna.ID || got["username"] != email || got["admin"] != true || got["iss"] != "test" ||
-		got["exp"] != float64(w.clock.now().Unix()+3600) || got["iat"] != float64(w.clock.now().Unix()) || got["jti"] == "" {
+		got["exp"] != float64(w.clock.Now().Unix()+3600) || got["iat"] != float64(w.clock.Now().Unix()) || got["jti"] == "" {
 		t.Errorf("claims: %v", got)
 	}
 	for name, header := range map[string]string{"no token": "", "garbled": "Bearer x.y.z", "basic": "Basic YTpi"} {
@@ -179,7 +179,7 @@ func TestValidate(t *testing.T) {
 			}
 		})
 	}
-	w.clock.advance(2 * time.Hour)
+	w.clock.Advance(2 * time.Hour)
 	checkProblem(t, do(t, http.MethodPost, w.url+"/validate", "", "Authorization", "Bearer "+raw), http.StatusUnauthorized)
 }
 
@@ -194,7 +194,7 @@ func TestPublishedKeysVerifyTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	raw := login(t, w.url, email, password, here).body
-	if _, err := token.NewVerifier(set, "test", "test", w.clock.now).Verify(raw); err != nil {
+	if _, err := token.NewVerifier(set, "test", "test", w.clock.Now).Verify(raw); err != nil {
 		t.Error(err)
 	}
 	if strings.Contains(r.body, `"d"`) {

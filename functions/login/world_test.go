@@ -16,6 +16,7 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/ledger"
 	"github.com/opengundumstyle/audio-alchemist/shared/token"
 	"github.com/opengundumstyle/audio-alchemist/shared/user"
+	"github.com/opengundumstyle/audio-alchemist/test/clock"
 )
 
 const (
@@ -28,7 +29,7 @@ type world struct {
 	Deps
 	anna  user.User
 	log   *safeBuffer
-	clock *clock
+	clock *clock.Clock
 	url   string
 }
 
@@ -39,18 +40,18 @@ func start(t *testing.T, change func(*Deps)) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	c := &clock{t: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	l.Now = c.now
+	c := clock.New(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	l.Now = c.Now
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	issuer, err := token.NewIssuer(key, token.Options{Issuer: "test", Audience: "test", TTL: time.Hour, Now: c.now})
+	issuer, err := token.NewIssuer(key, token.Options{Issuer: "test", Audience: "test", TTL: time.Hour, Now: c.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := &world{log: &safeBuffer{}, clock: c, Deps: Deps{
-		Ledger: l, Issuer: issuer, Verifier: token.NewVerifier(issuer.KeySet(), "test", "test", c.now),
+		Ledger: l, Issuer: issuer, Verifier: token.NewVerifier(issuer.KeySet(), "test", "test", c.Now),
 		Hasher: user.NewHasher(user.HasherOptions{Concurrent: 2, Wait: time.Minute}), ProxyHops: 1,
 	}}
 	w.Log = slog.New(slog.NewTextHandler(w.log, nil))
@@ -132,24 +133,6 @@ func login(t *testing.T, url, email, password, address string, header ...string)
 		req.Header.Add(header[i], header[i+1])
 	}
 	return send(t, req)
-}
-
-// clock is a time that tests move by hand.
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
 }
 
 type safeBuffer struct {

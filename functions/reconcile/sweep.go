@@ -16,7 +16,6 @@ const (
 	batch        = 100                // rows or blobs looked at together
 	maxAttempts  = 25                 // claims of one run before it is given up
 	tellFor      = 3 * 24 * time.Hour // how long its owner is told of an outcome that no mail could tell
-	failureMemo  = 15 * time.Minute   // how long failed logins count
 	interrupted  = "The conversion was interrupted too often and was given up. Retry it later."
 	maxPerSweep  = 10 * batch // jobs published again by one sweep
 	perSweepTime = 4 * time.Minute
@@ -32,7 +31,7 @@ func (f *function) sweep(ctx context.Context) error {
 		f.expire(ctx),
 		f.removeOrphans(ctx),
 		f.Blobs.Sweep(ctx),
-		f.Ledger.PruneLoginFailures(ctx, f.Ledger.Now().Add(-failureMemo)),
+		f.Ledger.PruneLoginFailures(ctx, f.Ledger.Now().Add(-ledger.FailureWindow)),
 	)
 }
 
