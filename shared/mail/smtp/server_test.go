@@ -8,7 +8,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -31,17 +30,23 @@ type receiver struct {
 	url   string // host:port
 	roots *x509.CertPool
 
-	auth     bool // wants a login
-	at       map[string]*server.SMTPError
-	dropData bool // hangs up in the middle of a mail
-	dropNext bool // hangs up once it has a mail
-	hang     chan struct{}
+	auth     bool                         // wants a login
+	logins   []string                     // mechanisms it offers; nil is PLAIN
+	at       map[string]*server.SMTPError // what it answers in a step
+	most     int                          // mails over one connection; 0 is any number
+	dropData bool                         // hangs up in the middle of a mail
+	dropNext bool                         // hangs up once it has a mail
+	silent   string                       // the step in which it says nothing more
+	hang     chan struct{}                // until this is closed
 
 	mu         sync.Mutex
 	mails      [][]byte
 	recipients []string
 	encrypted  bool // the last mail came by TLS
-	logins     int
+	loggedIn   int
+	left       int // sessions that have ended
+	conns      []net.Conn
+	stop       func()
 }
 
 // listen starts the server; implicit is TLS from the first byte, starttls
@@ -53,26 +58,75 @@ func (r *receiver) listen(t *testing.T, implicit, starttls bool) *receiver {
 	s := server.NewServer(r)
 	s.Domain, s.AllowInsecureAuth, s.ErrorLog = "localhost", !starttls && !implicit, quiet{}
 	s.ReadTimeout, s.WriteTimeout = 10*time.Second, 10*time.Second
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address := r.url // again where it was
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.url = l.Addr().String()
 	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		r.pause("TLS")
+		return nil, nil
+	}
 	if starttls {
 		s.TLSConfig = config
 	}
+	counted := net.Listener(&door{Listener: l, r: r})
 	if implicit {
-		l = tls.NewListener(l, config)
+		counted = tls.NewListener(counted, config)
 	}
 	var wg sync.WaitGroup
-	wg.Go(func() { _ = s.Serve(l) })
-	t.Cleanup(func() {
+	wg.Go(func() { _ = s.Serve(counted) })
+	r.stop = sync.OnceFunc(func() {
 		_ = l.Close() // the server may not know of it yet
 		_ = s.Close()
 		wg.Wait()
 	})
+	t.Cleanup(r.stop)
 	return r
+}
+
+// door remembers who came in.
+type door struct {
+	net.Listener
+	r *receiver
+}
+
+func (d *door) Accept() (net.Conn, error) {
+	conn, err := d.Listener.Accept()
+	if err == nil {
+		d.r.mu.Lock()
+		defer d.r.mu.Unlock()
+		d.r.conns = append(d.r.conns, conn)
+	}
+	return conn, err
+}
+
+// connections returns how many there have been so far.
+func (r *receiver) connections() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.conns)
+}
+
+// hangUp ends all connections without a word.
+func (r *receiver) hangUp() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, conn := range r.conns {
+		_ = conn.Close()
+	}
+}
+
+// pause says nothing in the step in which the server is to be silent.
+func (r *receiver) pause(step string) {
+	if step == r.silent {
+		<-r.hang
+	}
 }
 
 func (r *receiver) inbox() [][]byte {
@@ -82,7 +136,8 @@ func (r *receiver) inbox() [][]byte {
 }
 
 func (r *receiver) NewSession(c *server.Conn) (server.Session, error) {
-	if err := r.fault("greeting"); err != nil {
+	r.pause("EHLO")
+	if err := r.fault("EHLO"); err != nil {
 		return nil, err
 	}
 	return &session{r: r, conn: c}, nil
@@ -99,36 +154,54 @@ type session struct {
 	r        *receiver
 	conn     *server.Conn
 	loggedIn bool
+	mails    int
 }
 
 func (s *session) AuthMechanisms() []string {
-	if s.r.auth {
+	switch {
+	case !s.r.auth:
+		return nil
+	case s.r.logins == nil:
 		return []string{sasl.Plain}
 	}
-	return nil
+	return s.r.logins
 }
 
-func (s *session) Auth(string) (sasl.Server, error) {
-	return sasl.NewPlainServer(func(_, u, p string) error {
-		if u != user || p != password {
-			return errors.New("wrong login")
-		}
-		s.loggedIn = true
-		s.r.mu.Lock()
-		defer s.r.mu.Unlock()
-		s.r.logins++
-		return nil
-	}), nil
+func (s *session) Auth(mechanism string) (sasl.Server, error) {
+	s.r.pause("AUTH")
+	return &login{Server: mechanisms[mechanism](), s: s}, nil
+}
+
+// login notes a login that came to its end.
+type login struct {
+	sasl.Server
+	s *session
+}
+
+func (l *login) Next(response []byte) ([]byte, bool, error) {
+	challenge, done, err := l.Server.Next(response)
+	if done && err == nil {
+		l.s.loggedIn = true
+		l.s.r.mu.Lock()
+		defer l.s.r.mu.Unlock()
+		l.s.r.loggedIn++
+	}
+	return challenge, done, err
 }
 
 func (s *session) Mail(string, *server.MailOptions) error {
+	s.r.pause("MAIL")
 	if s.r.auth && !s.loggedIn {
 		return server.ErrAuthRequired
+	}
+	if s.r.most > 0 && s.mails == s.r.most {
+		return &server.SMTPError{Code: 421, EnhancedCode: server.EnhancedCode{4, 7, 0}, Message: "too many mails over this connection"}
 	}
 	return s.r.fault("MAIL")
 }
 
 func (s *session) Rcpt(to string, _ *server.RcptOptions) error {
+	s.r.pause("RCPT")
 	s.r.mu.Lock()
 	defer s.r.mu.Unlock()
 	s.r.recipients = append(s.r.recipients, to)
@@ -136,9 +209,7 @@ func (s *session) Rcpt(to string, _ *server.RcptOptions) error {
 }
 
 func (s *session) Data(body io.Reader) error {
-	if s.r.hang != nil {
-		<-s.r.hang
-	}
+	s.r.pause("content")
 	if s.r.dropData {
 		return s.conn.Close()
 	}
@@ -150,19 +221,30 @@ func (s *session) Data(body io.Reader) error {
 		return err
 	}
 	_, encrypted := s.conn.TLSConnectionState()
+	s.mails++
 	s.r.mu.Lock()
 	defer s.r.mu.Unlock()
 	s.r.mails, s.r.encrypted = append(s.r.mails, bytes.Clone(raw)), encrypted
 	return nil
 }
 
+// Reset is what the server does after a mail, before it hears a next command.
 func (s *session) Reset() {
-	if s.r.dropNext && len(s.r.inbox()) > 0 {
+	if len(s.r.inbox()) == 0 {
+		return
+	}
+	s.r.pause("RSET")
+	if s.r.dropNext {
 		_ = s.conn.Conn().Close() // not the server's Close, which waits for this
 	}
 }
 
-func (s *session) Logout() error { return nil }
+func (s *session) Logout() error {
+	s.r.mu.Lock()
+	defer s.r.mu.Unlock()
+	s.r.left++
+	return nil
+}
 
 type quiet struct{}
 

@@ -6,13 +6,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/textproto"
 	"net/url"
+	"regexp"
 	"strconv"
 	"time"
-
-	gomail "github.com/wneessen/go-mail"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/mail"
@@ -20,13 +18,15 @@ import (
 
 // Options sets up a Sender; zero fields get defaults.
 type Options struct {
-	From    string        // the sender of every mail; required
-	TLS     *tls.Config   // default: TLS 1.2 or later, the certificates that this system trusts
-	Timeout time.Duration // for connecting, and again for sending; default 30 seconds
+	From        string        // the sender of every mail; required
+	TLS         *tls.Config   // default: TLS 1.2 or later, the certificates that this system trusts
+	Timeout     time.Duration // for connecting, and again for sending; default 30 seconds
+	Connections int           // to the server, at most; default 4
+	Idle        time.Duration // how long a connection is kept for the next mail; default 30 seconds
 }
 
-// Sender sends each mail over a connection of its own. It implements
-// mail.Sender.
+// Sender sends mails one after another over a few connections, which it keeps
+// for a while. It implements mail.Sender. Close it after use.
 type Sender struct {
 	host     string
 	port     int
@@ -34,6 +34,8 @@ type Sender struct {
 	user     string
 	password string
 	o        Options
+	turns    chan struct{} // one for each connection in use
+	pool     pool
 }
 
 // New makes a Sender for the address of a server:
@@ -62,6 +64,13 @@ func New(address string, o Options) (*Sender, error) {
 	if s.o.Timeout <= 0 {
 		s.o.Timeout = 30 * time.Second
 	}
+	if s.o.Connections <= 0 {
+		s.o.Connections = 4
+	}
+	if s.o.Idle <= 0 {
+		s.o.Idle = 30 * time.Second
+	}
+	s.turns, s.pool.after = make(chan struct{}, s.o.Connections), s.o.Idle
 	if s.o.TLS == nil {
 		s.o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
@@ -91,90 +100,87 @@ func port(u *url.URL, s *Sender) (int, error) {
 // Send implements mail.Sender. What the server says about itself or about us
 // (no connection, no encryption, a login it does not take) is passing, as
 // somebody will mend it; what it says about the mail with a 5xx is for good.
+//
+// A kept connection that turns out to be dead before the server began to take
+// the mail is replaced, once. A mail whose end was sent is never sent again
+// here: without an answer to that it is fail.Unavailable.
 func (s *Sender) Send(ctx context.Context, m mail.Message) error {
-	msg, err := mail.Compose(s.o.From, m)
+	l, err := s.letter(m)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*s.o.Timeout)
-	defer cancel()
-	var line connection
-	defer line.close()
-	client, err := s.client(&line)
-	if err != nil {
-		return fail.Wrap(fail.Internal, err, "set up the mail client")
+	if err := s.takeTurn(ctx); err != nil {
+		return fail.Wrap(fail.Unavailable, err, "send mail %s", m.ID)
 	}
-	err = client.DialWithContext(ctx)
-	if err == nil {
-		// The library heeds the context only until it is connected.
-		stop := context.AfterFunc(ctx, line.close)
-		defer stop()
-		err = client.Send(msg)
-	}
-	if msg.IsDelivered() {
-		// Whatever failed afterwards, the server has it.
-		_ = client.Close()
-		return nil
-	}
-	return refused(ctx, err, m.ID)
-}
-
-// connection is the one connection of a Send, kept to close it whatever
-// happens: the library leaves it open where the dialogue breaks off early.
-type connection struct{ conn net.Conn }
-
-func (c *connection) close() {
-	if c.conn != nil {
-		_ = c.conn.Close()
-	}
-}
-
-func (s *Sender) client(line *connection) (*gomail.Client, error) {
-	options := []gomail.Option{
-		gomail.WithPort(s.port), gomail.WithTimeout(s.o.Timeout), gomail.WithTLSConfig(s.o.TLS), gomail.WithoutNoop(),
-		gomail.WithDialContextFunc(func(ctx context.Context, network, address string) (conn net.Conn, err error) {
-			var dialer interface {
-				DialContext(context.Context, string, string) (net.Conn, error)
-			} = &net.Dialer{}
-			if s.implicit {
-				dialer = &tls.Dialer{Config: s.o.TLS}
-			}
-			line.conn, err = dialer.DialContext(ctx, network, address)
-			return line.conn, err
-		}),
-	}
-	policy := gomail.TLSOpportunistic
-	if s.user != "" {
-		policy = gomail.TLSMandatory
-		options = append(options, gomail.WithUsername(s.user), gomail.WithPassword(s.password),
-			gomail.WithOpportunisticSMTPAuth(gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthPlain, gomail.SMTPAuthLogin))
-	}
-	if s.implicit {
-		policy = gomail.NoTLS // it is inside of TLS already
-	}
-	return gomail.NewClient(s.host, append(options, gomail.WithTLSPolicy(policy))...)
-}
-
-// refused gives a failed Send its kind. The text of a SendError names the
-// recipient, and that of a server often does: only the codes are kept.
-func refused(ctx context.Context, err error, id string) error {
-	if cause := ctx.Err(); cause != nil {
-		return fail.Wrap(fail.Unavailable, cause, "send mail %s", id)
-	}
-	var send *gomail.SendError
-	if errors.As(err, &send) {
-		code := send.ErrorCode()
-		kind := fail.Unavailable
-		if code/100 == 5 && !ours(code) {
-			kind = fail.Invalid
+	defer func() { <-s.turns }()
+	if c := s.pool.take(); c != nil {
+		if err := s.deliver(ctx, c, l); !stale(err) {
+			return refused(err, m.ID)
 		}
-		return fail.Wrap(kind, fmt.Errorf("%v: code %d %s", send.Reason, code, send.EnhancedStatusCode()), "send mail %s", id)
 	}
-	var answer *textproto.Error
-	if errors.As(err, &answer) {
-		err = fmt.Errorf("the server answers %d", answer.Code)
+	c, err := s.connect(ctx)
+	if err != nil {
+		return fail.Wrap(fail.Unavailable, wordless(err), "connect to the mail server for mail %s", m.ID)
 	}
-	return fail.Wrap(fail.Unavailable, err, "connect to the mail server for mail %s", id)
+	return refused(s.deliver(ctx, c, l), m.ID)
+}
+
+// Close ends the connections that are kept. A Send after it, or under way,
+// leaves none behind.
+func (s *Sender) Close() error {
+	s.pool.close()
+	return nil
+}
+
+// takeTurn waits until one more connection may be used.
+func (s *Sender) takeTurn(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	timer := time.NewTimer(s.o.Timeout)
+	defer timer.Stop()
+	select {
+	case s.turns <- struct{}{}:
+		return nil
+	case <-timer.C:
+		return errors.New("no turn: every connection is in use")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// deliver hands the mail over, and then keeps the connection if it can still
+// be used.
+func (s *Sender) deliver(ctx context.Context, c *connection, l letter) error {
+	err := c.deliver(ctx, l, s.o.Timeout)
+	code := answered(err)
+	if alive := err == nil || code != 0 && code != closing && !stale(err); alive && !c.broken {
+		s.pool.keep(c)
+	} else {
+		c.close()
+	}
+	return err
+}
+
+// refused gives a failed delivery its kind.
+func refused(err error, id string) error {
+	kind := fail.Unavailable
+	if code := answered(err); code/100 == 5 && !ours(code) {
+		kind = fail.Invalid
+	}
+	return fail.Wrap(kind, wordless(err), "send mail %s", id)
+}
+
+// closing is the answer of a server that is about to hang up (RFC 5321, 3.8),
+// whatever the command.
+const closing = 421
+
+// answered returns the code of the answer that the error is, 0 if it is none.
+func answered(err error) int {
+	if answer := (*textproto.Error)(nil); errors.As(err, &answer) {
+		return answer.Code
+	}
+	return 0
 }
 
 // ours reports whether a code complains of our login or encryption (RFC 4954,
@@ -185,4 +191,26 @@ func ours(code int) bool {
 		return true
 	}
 	return false
+}
+
+var enhanced = regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}\b`)
+
+// wordless leaves out what the server said in words, which often names the
+// recipient: of an answer only the codes are kept.
+func wordless(err error) error {
+	var (
+		answer *textproto.Error
+		broken textproto.ProtocolError
+		at     string
+	)
+	if f := (*failure)(nil); errors.As(err, &f) {
+		at = f.step + ": "
+	}
+	switch {
+	case errors.As(err, &answer):
+		err = fmt.Errorf("%sthe server answers %d %s", at, answer.Code, enhanced.FindString(answer.Msg))
+	case errors.As(err, &broken):
+		err = fmt.Errorf("%sthe server answers what is no SMTP", at)
+	}
+	return err
 }

@@ -30,6 +30,11 @@ func sender(t *testing.T, r *receiver, scheme string) *Sender {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return s
 }
 
@@ -50,8 +55,8 @@ func TestConformance(t *testing.T) {
 				t.Cleanup(func() {
 					r.mu.Lock()
 					defer r.mu.Unlock()
-					if len(r.mails) > 0 && (r.encrypted != (tt.implicit || tt.starttls) || r.logins > 0 != tt.auth) {
-						t.Errorf("encrypted: %v, logins: %d", r.encrypted, r.logins)
+					if len(r.mails) > 0 && (r.encrypted != (tt.implicit || tt.starttls) || r.loggedIn > 0 != tt.auth) {
+						t.Errorf("encrypted: %v, logins: %d", r.encrypted, r.loggedIn)
 					}
 				})
 				return sender(t, r, tt.scheme), r.inbox
@@ -77,8 +82,8 @@ func TestWhatTheServerRefuses(t *testing.T) {
 		"login wanted":              {"MAIL", 530, fail.Unavailable},
 		"content refused":           {"DATA", 554, fail.Invalid},
 		"disk of the server full":   {"DATA", 452, fail.Unavailable},
-		"server is shutting down":   {"greeting", 421, fail.Unavailable},
-		"server does not want us":   {"greeting", 554, fail.Unavailable},
+		"server is shutting down":   {"EHLO", 421, fail.Unavailable},
+		"server does not want us":   {"EHLO", 554, fail.Unavailable},
 		"server forbids all logins": {"MAIL", 535, fail.Unavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -97,8 +102,8 @@ func TestWhatTheServerRefuses(t *testing.T) {
 func TestNoPasswordWithoutEncryption(t *testing.T) {
 	r := (&receiver{auth: true}).listen(t, false, false)
 	err := sender(t, r, "smtp").Send(t.Context(), mailtest.Message(1))
-	if !fail.Is(err, fail.Unavailable) || r.logins != 0 || len(r.inbox()) != 0 {
-		t.Errorf("%v after %d logins, want unavailable after none", err, r.logins)
+	if !fail.Is(err, fail.Unavailable) || r.loggedIn != 0 || len(r.inbox()) != 0 {
+		t.Errorf("%v after %d logins, want unavailable after none", err, r.loggedIn)
 	}
 }
 
@@ -107,8 +112,8 @@ func TestAnUnknownCertificateIsRefused(t *testing.T) {
 		r := (&receiver{auth: true}).listen(t, scheme == "smtps", scheme == "smtp")
 		_, r.roots = certificate(t) // of somebody else
 		err := sender(t, r, scheme).Send(t.Context(), mailtest.Message(1))
-		if !fail.Is(err, fail.Unavailable) || r.logins != 0 || len(r.inbox()) != 0 {
-			t.Errorf("%s: %v after %d logins", scheme, err, r.logins)
+		if !fail.Is(err, fail.Unavailable) || r.loggedIn != 0 || len(r.inbox()) != 0 {
+			t.Errorf("%s: %v after %d logins", scheme, err, r.loggedIn)
 		}
 	}
 }
@@ -146,23 +151,69 @@ func TestAMailThatTheServerHasIsSentWhateverFollows(t *testing.T) {
 }
 
 func TestASilentServer(t *testing.T) {
-	hang := make(chan struct{})
-	r := (&receiver{hang: hang}).listen(t, false, true)
-	t.Cleanup(func() { close(hang) }) // before the server is closed
-	s := sender(t, r, "smtp")
-
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	began := time.Now()
-	err := s.Send(ctx, mailtest.Message(1))
-	if !fail.Is(err, fail.Unavailable) || !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 3*time.Second {
-		t.Errorf("with a context that ends: %v after %v", err, time.Since(began))
+	for step, encrypted := range map[string]bool{
+		"greeting": false, "EHLO": false, "TLS": true, "AUTH": true, "MAIL": false, "RCPT": false, "content": false,
+	} {
+		for name, tt := range map[string]struct {
+			timeout, context time.Duration
+		}{
+			"a context that ends": {time.Hour, 200 * time.Millisecond},
+			"a timeout":           {200 * time.Millisecond, time.Hour},
+		} {
+			t.Run(step+" and "+name, func(t *testing.T) {
+				r := &receiver{silent: step, hang: make(chan struct{}), auth: step == "AUTH"}
+				if step == "greeting" {
+					r.url = mute(t)
+				} else {
+					r.listen(t, false, encrypted)
+				}
+				defer close(r.hang) // before the server is closed
+				s := sender(t, r, "smtp")
+				s.o.Timeout = tt.timeout
+				ctx, cancel := context.WithTimeout(t.Context(), tt.context)
+				defer cancel()
+				began := time.Now()
+				err := s.Send(ctx, mailtest.Message(1))
+				if !fail.Is(err, fail.Unavailable) || time.Since(began) > 3*time.Second || !noAddress(err) {
+					t.Errorf("%v after %v, want unavailable in time", err, time.Since(began))
+				}
+				if ctx.Err() != nil && !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("%v, want the reason of the context", err)
+				}
+			})
+		}
 	}
+}
 
-	s.o.Timeout = 200 * time.Millisecond
-	began = time.Now()
-	if err := s.Send(t.Context(), mailtest.Message(1)); !fail.Is(err, fail.Unavailable) || time.Since(began) > 3*time.Second {
-		t.Errorf("with a timeout: %v after %v", err, time.Since(began))
+// mute returns the address of a server that takes connections and says
+// nothing.
+func mute(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0") // the system takes the connections
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l.Addr().String()
+}
+
+func TestLogins(t *testing.T) {
+	for name, offered := range map[string][]string{
+		"PLAIN": {"PLAIN"}, "LOGIN": {"LOGIN"}, "CRAM-MD5": {"CRAM-MD5"}, "SCRAM-SHA-256": {"SCRAM-SHA-256"},
+		"one of several": {"CRAM-MD5", "LOGIN", "PLAIN", "SCRAM-SHA-256"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := (&receiver{auth: true, logins: offered}).listen(t, false, true)
+			s := sender(t, r, "smtp")
+			if err := s.Send(t.Context(), mailtest.Message(1)); err != nil || r.loggedIn != 1 || len(r.inbox()) != 1 {
+				t.Errorf("%v after %d logins", err, r.loggedIn)
+			}
+			wrong := sender(t, r, "smtp")
+			wrong.password = "wrong"
+			if err := wrong.Send(t.Context(), mailtest.Message(2)); !fail.Is(err, fail.Unavailable) || r.loggedIn != 1 {
+				t.Errorf("with a wrong password: %v after %d logins", err, r.loggedIn)
+			}
+		})
 	}
 }
 
