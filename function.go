@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"os"
 
-	"github.com/opengundumstyle/audio-alchemist/functions/gateway"
 	"github.com/opengundumstyle/audio-alchemist/shared/backend"
 	"github.com/opengundumstyle/audio-alchemist/shared/config"
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
@@ -58,31 +57,12 @@ func (f *Function) Start(ctx context.Context, env map[string]string) error {
 // startOne serves the single function that FUNCTION names.
 func (f *Function) startOne(ctx context.Context, c config.Config) error {
 	o := backend.New(ctx)
-	f.ready, f.stop = o.Ready, o.Close
-	if c.Function == "gateway" {
-		f.handler = remote(c, o)
-		return o.Err()
-	}
-	s := openStores(c, o)
+	handler := builders[c.Function](c, o)
 	if err := o.Err(); err != nil {
 		return errors.Join(err, o.Close())
 	}
-	handler, ok := s.functions()[c.Function]
-	if !ok {
-		return errors.Join(fail.New(fail.Invalid, "FUNCTION: there is no function %q", c.Function), o.Close())
-	}
-	f.handler = handler
+	f.handler, f.ready, f.stop = handler, o.Ready, o.Close
 	return nil
-}
-
-// remote is the gateway in front of functions that are elsewhere.
-func remote(c config.Config, o *backend.Opener) http.Handler {
-	return origin(map[string]http.Handler{
-		"login":    gateway.Proxy(o.Address("LOGIN_URL", c.LoginURL)),
-		"upload":   gateway.Proxy(o.Address("UPLOAD_URL", c.UploadURL)),
-		"download": gateway.Proxy(o.Address("DOWNLOAD_URL", c.DownloadURL)),
-		"jobs":     gateway.Proxy(o.Address("JOBS_URL", c.JobsURL)),
-	})
 }
 
 // Handle answers one request.

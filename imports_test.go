@@ -10,8 +10,11 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/config"
 )
 
 const module = "github.com/opengundumstyle/audio-alchemist"
@@ -54,7 +57,9 @@ func imports(t *testing.T) map[string][]string {
 // but the kinds of error.
 func TestImportRule(t *testing.T) {
 	within := func(p, folder string) bool { return p == folder || strings.HasPrefix(p, folder+"/") }
-	composes := func(p string) bool { return p == "" || within(p, "cmd") || within(p, "test") }
+	composes := func(p string) bool {
+		return p == "" || within(p, "cmd") || within(p, "compose") || within(p, "test")
+	}
 	all := imports(t)
 	if len(all) < 20 {
 		t.Fatalf("only %d packages found", len(all))
@@ -67,7 +72,7 @@ func TestImportRule(t *testing.T) {
 			if (i == "shared/backend" || i == "shared/config") && !composes(p) {
 				t.Errorf("%s imports %s: only the composition root, the mains and tests do", p, i)
 			}
-			if within(i, "shared/broker") && !composes(p) && !within(p, "shared/broker") {
+			if within(i, "shared/broker") && !composes(p) && !within(p, "shared/broker") && p != "shared/backend" {
 				t.Errorf("%s imports %s: functions know no broker", p, i)
 			}
 			for _, low := range []string{"job", "event", "user", "blob", "media", "mail", "token"} {
@@ -87,25 +92,53 @@ func functionOf(p string) string {
 	return path.Join(parts[:min(2, len(parts))]...)
 }
 
+// TestAProgramLinksItsFunctionAlone holds that what only one function may do
+// is not even in the program of another one.
+func TestAProgramLinksItsFunctionAlone(t *testing.T) {
+	for _, name := range config.Functions() {
+		out, err := exec.Command("go", "list", "-deps", "./cmd/"+name).Output()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var linked []string
+		for p := range strings.Lines(string(out)) {
+			p, ours := strings.CutPrefix(strings.TrimSpace(p), module+"/functions/")
+			if ours {
+				linked = append(linked, p)
+			}
+		}
+		if !slices.Equal(linked, []string{name}) {
+			t.Errorf("cmd/%s links the functions %v", name, linked)
+		}
+	}
+}
+
 // TestOnlyLoginCanSign holds that no other function is handed an issuer of
 // tokens.
 func TestOnlyLoginCanSign(t *testing.T) {
+	for folder, name := range map[string]string{"functions": "token.Issuer", "compose": ".Issuer("} {
+		onlyLoginNames(t, folder, name)
+	}
+}
+
+func onlyLoginNames(t *testing.T, folder, name string) {
+	t.Helper()
 	found := false
-	err := filepath.WalkDir("functions", func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") ||
 			strings.HasPrefix(path, "functions/internal/fixture/") {
 			return err
 		}
 		code, err := os.ReadFile(path)
-		if err == nil && bytes.Contains(code, []byte("token.Issuer")) {
+		if err == nil && bytes.Contains(code, []byte(name)) {
 			found = true
-			if filepath.Dir(path) != "functions/login" {
-				t.Errorf("%s names token.Issuer", path)
+			if filepath.Dir(path) != folder+"/login" {
+				t.Errorf("%s names %s", path, name)
 			}
 		}
 		return err
 	})
 	if err != nil || !found {
-		t.Errorf("looked for token.Issuer: found %v, %v", found, err)
+		t.Errorf("looked for %s below %s: found %v, %v", name, folder, found, err)
 	}
 }

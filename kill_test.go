@@ -76,8 +76,9 @@ func sIGKILLLosesNothing(t *testing.T, p *place) {
 	eventually(t, "each job has its mail", 60*time.Second, func() bool { return len(s.mails(t)) >= len(all) })
 	s.stop(t)
 
-	// Whatever no job refers to goes with a sweep that waits for nothing.
-	s = run("ORPHAN_AGE=0s")
+	// Whatever no job refers to goes with the next sweep, once it is old.
+	p.age(t)
+	s = run()
 	eventually(t, "one video and one MP3 for each job", 60*time.Second, func() bool {
 		return len(s.stored(t, blob.Videos)) == len(all) && len(s.stored(t, blob.Audio)) == len(all)
 	})

@@ -2,23 +2,8 @@
 package main
 
 import (
-	"net/http"
-
 	"github.com/opengundumstyle/audio-alchemist/cmd/internal/run"
-	"github.com/opengundumstyle/audio-alchemist/functions/convert"
-	"github.com/opengundumstyle/audio-alchemist/shared/backend"
-	"github.com/opengundumstyle/audio-alchemist/shared/config"
+	"github.com/opengundumstyle/audio-alchemist/compose/convert"
 )
 
-func main() {
-	run.Function(func(c config.Config, o *backend.Opener) http.Handler {
-		return convert.New(convert.Deps{
-			Ledger:  o.Ledger(c.LedgerURL),
-			Blobs:   o.Blobs(c.BlobsURL),
-			Media:   o.Media(c.FFmpeg, c.FFprobe),
-			WorkDir: c.WorkDir,
-			Timeout: c.ConvertTimeout,
-			Bitrate: c.Bitrate,
-		})
-	})
-}
+func main() { run.Function(convert.New) }

@@ -2,24 +2,8 @@
 package main
 
 import (
-	"net/http"
-
 	"github.com/opengundumstyle/audio-alchemist/cmd/internal/run"
-	"github.com/opengundumstyle/audio-alchemist/functions/jobs"
-	"github.com/opengundumstyle/audio-alchemist/shared/backend"
-	"github.com/opengundumstyle/audio-alchemist/shared/config"
-	"github.com/opengundumstyle/audio-alchemist/shared/event"
-	"github.com/opengundumstyle/audio-alchemist/shared/token"
+	"github.com/opengundumstyle/audio-alchemist/compose/jobs"
 )
 
-func main() {
-	run.Function(func(c config.Config, o *backend.Opener) http.Handler {
-		return jobs.New(jobs.Deps{
-			Ledger:   o.Ledger(c.LedgerURL),
-			Blobs:    o.Blobs(c.BlobsURL),
-			Events:   event.NewSender(c.Sink),
-			Verifier: o.Verifier(c.PublicKeys, c.SigningKey, token.Options{Issuer: c.Issuer, Audience: c.Audience}),
-			Links:    o.Links(c.LinkKey),
-		})
-	})
-}
+func main() { run.Function(jobs.New) }

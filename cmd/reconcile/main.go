@@ -2,23 +2,8 @@
 package main
 
 import (
-	"net/http"
-
 	"github.com/opengundumstyle/audio-alchemist/cmd/internal/run"
-	"github.com/opengundumstyle/audio-alchemist/functions/reconcile"
-	"github.com/opengundumstyle/audio-alchemist/shared/backend"
-	"github.com/opengundumstyle/audio-alchemist/shared/config"
-	"github.com/opengundumstyle/audio-alchemist/shared/event"
+	"github.com/opengundumstyle/audio-alchemist/compose/reconcile"
 )
 
-func main() {
-	run.Function(func(c config.Config, o *backend.Opener) http.Handler {
-		return reconcile.New(reconcile.Deps{
-			Ledger:    o.Ledger(c.LedgerURL),
-			Blobs:     o.Blobs(c.BlobsURL),
-			Events:    event.NewSender(c.Sink),
-			Retention: c.Retention,
-			OrphanAge: c.OrphanAge,
-		})
-	})
-}
+func main() { run.Function(reconcile.New) }

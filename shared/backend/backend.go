@@ -12,6 +12,9 @@ import (
 
 	"github.com/opengundumstyle/audio-alchemist/shared/blob"
 	"github.com/opengundumstyle/audio-alchemist/shared/blob/files"
+	"github.com/opengundumstyle/audio-alchemist/shared/broker"
+	"github.com/opengundumstyle/audio-alchemist/shared/broker/sqlqueue"
+	"github.com/opengundumstyle/audio-alchemist/shared/event"
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/ledger"
 	"github.com/opengundumstyle/audio-alchemist/shared/mail"
@@ -21,30 +24,34 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/token"
 )
 
-// Opener opens stores one after another. After the first failure it opens
-// nothing more and returns zero values: ask Err once, before any is used.
+// Opener opens stores one after another, each address once: who asks for it
+// again gets the same store. After the first failure it opens nothing more and
+// returns zero values: ask Err once, before any is used. Opening is for one
+// goroutine, what it has opened and Ready are for many.
+//
+// An embedded store (sqlite:, file:, queue:, maildir:) that cannot be used
+// fails at once. A server may be away: its store is opened all the same, and
+// Ready tells when it can be used.
 type Opener struct {
-	ctx   context.Context
-	err   error
-	ready []func(context.Context) error
-	close []func() error
+	ctx    context.Context
+	err    error
+	opened map[key]any
+	checks []*check
+	close  []func() error
+}
+
+// key is what a store is known by: the variable that names it and all that
+// it was opened with.
+type key struct {
+	variable string
+	with     any
 }
 
 // New makes an Opener; ctx bounds the opening of each store.
-func New(ctx context.Context) *Opener { return &Opener{ctx: ctx} }
+func New(ctx context.Context) *Opener { return &Opener{ctx: ctx, opened: map[key]any{}} }
 
 // Err returns what kept a store from being opened; it names the store.
 func (o *Opener) Err() error { return o.err }
-
-// Ready reports whether every opened store can be used now.
-func (o *Opener) Ready(ctx context.Context) error {
-	for _, ready := range o.ready {
-		if err := ready(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // Close closes every opened store, the last one first.
 func (o *Opener) Close() error {
@@ -56,56 +63,101 @@ func (o *Opener) Close() error {
 	return errors.Join(errs...)
 }
 
-// open runs f unless an earlier one has failed, and keeps its error.
-func open[T any](o *Opener, what string, f func() (T, error)) T {
+// open returns what was opened before for the same variable with the same
+// values, or what f opens, unless an earlier one has failed. It keeps the error of f.
+func open[T any](o *Opener, variable string, with any, f func() (T, error)) T {
 	var zero T
 	if o.err != nil {
 		return zero
 	}
+	if v, ok := o.opened[key{variable, with}]; ok {
+		return v.(T)
+	}
 	v, err := f()
 	if err != nil {
-		o.err = fail.Wrap(fail.KindOf(err), err, "%s", what)
+		o.err = fail.Wrap(fail.KindOf(err), err, "%s", variable)
 		return zero
 	}
+	o.opened[key{variable, with}] = v
 	return v
 }
 
-// Ledger opens the ledger of users and jobs: sqlite:PATH.
+// watch makes Ready ask a store. Its name is for people.
+func (o *Opener) watch(store string, ready func(context.Context) error) {
+	o.checks = append(o.checks, &check{store: store, ready: ready})
+}
+
+// Ledger opens the ledger of users and jobs: sqlite:PATH or mysql://….
 func (o *Opener) Ledger(address string) *ledger.Ledger {
-	return open(o, "LEDGER_URL", func() (*ledger.Ledger, error) {
+	return open(o, "LEDGER_URL", address, func() (*ledger.Ledger, error) {
 		l, err := ledger.Open(o.ctx, address)
 		if err != nil {
 			return nil, err
 		}
-		o.ready, o.close = append(o.ready, l.Ready), append(o.close, l.Close)
+		o.watch("ledger", l.Ready)
+		o.close = append(o.close, l.Close)
 		return l, nil
 	})
 }
 
 // Blobs opens the store of videos and results: file:FOLDER.
 func (o *Opener) Blobs(address string) blob.Store {
-	return open(o, "BLOBS_URL", func() (blob.Store, error) {
-		dir, ok := strings.CutPrefix(address, "file:")
-		if !ok {
+	return open(o, "BLOBS_URL", address, func() (blob.Store, error) {
+		switch scheme, rest, _ := strings.Cut(address, ":"); scheme {
+		case "file":
+			s, err := files.Open(rest)
+			if err != nil {
+				return nil, err
+			}
+			o.watch("blobs", s.Ready)
+			return s, nil
+		default:
 			return nil, unknown("file:FOLDER")
 		}
-		s, err := files.Open(dir)
-		if err != nil {
-			return nil, err
+	})
+}
+
+// Queue opens the queue of a broker: queue:PATH.
+func (o *Opener) Queue(address string) broker.Queue {
+	return open(o, "QUEUE_URL", address, func() (broker.Queue, error) {
+		switch scheme, rest, _ := strings.Cut(address, ":"); scheme {
+		case "queue":
+			q, err := sqlqueue.Open(o.ctx, rest)
+			if err != nil {
+				return nil, err
+			}
+			o.close = append(o.close, q.Close)
+			return q, nil
+		default:
+			return nil, unknown("queue:PATH")
 		}
-		o.ready = append(o.ready, s.Ready)
-		return s, nil
+	})
+}
+
+// Events makes the sender of events to a sink, the ingress of a broker. There
+// must be one: an event that goes nowhere is a job that is never done.
+func (o *Opener) Events(sink string) *event.Sender {
+	return open(o, "K_SINK", sink, func() (*event.Sender, error) {
+		if sink == "" {
+			return nil, fail.New(fail.Invalid, "want the URL of the broker that events go to, found nothing")
+		}
+		return event.NewSender(sink), nil
 	})
 }
 
 // Mail opens the way mails go: maildir:FOLDER, smtp://… or smtps://….
 func (o *Opener) Mail(address, from string) mail.Sender {
-	return open(o, "MAIL_URL", func() (mail.Sender, error) {
+	return open(o, "MAIL_URL", [...]string{address, from}, func() (mail.Sender, error) {
 		switch scheme, rest, _ := strings.Cut(address, ":"); scheme {
 		case "maildir":
 			return maildir.New(rest, from)
 		case "smtp", "smtps":
-			return smtp.New(address, smtp.Options{From: from})
+			s, err := smtp.New(address, smtp.Options{From: from})
+			if err != nil {
+				return nil, err
+			}
+			o.close = append(o.close, s.Close)
+			return s, nil
 		default:
 			return nil, unknown("maildir:FOLDER, smtp://… or smtps://…")
 		}
@@ -114,13 +166,13 @@ func (o *Opener) Mail(address, from string) mail.Sender {
 
 // Media finds the media tools; an empty name is looked up in PATH.
 func (o *Opener) Media(ffmpeg, ffprobe string) media.Tools {
-	return open(o, "ffmpeg", func() (media.Tools, error) { return media.Find(ffmpeg, ffprobe) })
+	return open(o, "ffmpeg", [...]string{ffmpeg, ffprobe}, func() (media.Tools, error) { return media.Find(ffmpeg, ffprobe) })
 }
 
 // Issuer makes the issuer of tokens with the private key in the file, which is
 // made if it is missing. Only login has one.
 func (o *Opener) Issuer(keyFile string, opts token.Options) *token.Issuer {
-	return open(o, "TOKEN_SIGNING_KEY", func() (*token.Issuer, error) {
+	return open(o, "TOKEN_SIGNING_KEY", [...]any{keyFile, opts.Issuer, opts.Audience, opts.TTL}, func() (*token.Issuer, error) {
 		key, err := token.LoadOrCreateKey(keyFile)
 		if err != nil {
 			return nil, err
@@ -132,13 +184,13 @@ func (o *Opener) Issuer(keyFile string, opts token.Options) *token.Issuer {
 // Verifier makes the verifier of tokens. Its keys are the key set in the file
 // publicKeys, or the public half of the private key where that is empty, as
 // on one machine.
-func (o *Opener) Verifier(publicKeys, keyFile string, opts token.Options) *token.Verifier {
-	return open(o, "TOKEN_PUBLIC_KEYS", func() (*token.Verifier, error) {
+func (o *Opener) Verifier(publicKeys, keyFile, issuer, audience string) *token.Verifier {
+	return open(o, "TOKEN_PUBLIC_KEYS", publicKeys+" "+keyFile, func() (*token.Verifier, error) {
 		keys, err := keySet(publicKeys, keyFile)
 		if err != nil {
 			return nil, err
 		}
-		return token.NewVerifier(keys, opts.Issuer, opts.Audience, opts.Now), nil
+		return token.NewVerifier(keys, issuer, audience, nil), nil
 	})
 }
 
@@ -160,7 +212,7 @@ func keySet(publicKeys, keyFile string) (token.KeySet, error) {
 // Links makes the signer of download links with the secret in the file, which
 // is made if it is missing.
 func (o *Opener) Links(keyFile string) *token.Links {
-	return open(o, "LINK_KEY", func() (*token.Links, error) {
+	return open(o, "LINK_KEY", keyFile, func() (*token.Links, error) {
 		secret, err := token.LoadOrCreateSecret(keyFile)
 		if err != nil {
 			return nil, err
@@ -172,7 +224,7 @@ func (o *Opener) Links(keyFile string) *token.Links {
 // Address reads the address of a function that name says where to find; it
 // must be there.
 func (o *Opener) Address(name, address string) *url.URL {
-	return open(o, name, func() (*url.URL, error) {
+	return open(o, name, address, func() (*url.URL, error) {
 		if address == "" {
 			return nil, fail.New(fail.Invalid, "want the address of the function, found nothing")
 		}

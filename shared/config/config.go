@@ -23,9 +23,9 @@ type Config struct {
 
 	DataDir   string // DATA_DIR: where everything embedded is kept; absolute
 	WorkDir   string // WORK_DIR: temporary files of conversions; absolute
-	LedgerURL string // LEDGER_URL: users and jobs, sqlite:PATH
-	BlobsURL  string // BLOBS_URL: videos and results, file:FOLDER
-	QueueURL  string // QUEUE_URL: the embedded broker's queue, queue:PATH
+	LedgerURL string // LEDGER_URL: users and jobs, sqlite:PATH or mysql://…
+	BlobsURL  string // BLOBS_URL: videos and results, file:FOLDER, mongodb://… or mongodb+srv://…
+	QueueURL  string // QUEUE_URL: the local broker's queue, queue:PATH, amqp://… or amqps://…
 	MailURL   string // MAIL_URL: maildir:FOLDER, smtp://…, smtps://…
 	MailFrom  string // MAIL_FROM: the sender of mails
 	PublicURL string // PUBLIC_URL: where people reach the gateway; for links in mails
@@ -62,6 +62,15 @@ type Config struct {
 	LoginURL, UploadURL, DownloadURL, JobsURL string // *_URL: the functions behind a gateway of its own
 }
 
+// Functions returns the names of all functions: the values of FUNCTION.
+func Functions() []string {
+	return []string{"login", "upload", "convert", "notify", "download", "jobs", "reconcile", "gateway"}
+}
+
+// minOrphanAge is the shortest ORPHAN_AGE: more than a function takes from
+// the end of a blob to the job that refers to it.
+const minOrphanAge = time.Minute
+
 // MaxConvertTimeout is the longest CONVERT_TIMEOUT: a revision of Knative may
 // not take longer for one request.
 const MaxConvertTimeout = 10 * time.Minute
@@ -75,7 +84,7 @@ func Load(getenv func(string) string) (Config, error) {
 		Port:    int(r.number("PORT", 8080, 0, 65535)),
 		DataDir: r.path("DATA_DIR", "data"),
 
-		Function:      r.text("FUNCTION", ""),
+		Function:      r.choice("FUNCTION", "", Functions()...),
 		AdminEmail:    r.text("ADMIN_EMAIL", "admin@localhost"),
 		AdminPassword: r.text("ADMIN_PASSWORD", ""),
 		Sink:          r.address("K_SINK", "", "http", "https"),
@@ -94,7 +103,7 @@ func Load(getenv func(string) string) (Config, error) {
 		FFprobe:        r.text("FFPROBE", ""),
 
 		Retention:    r.duration("RETENTION", 30*24*time.Hour, 0, 100*365*24*time.Hour),
-		OrphanAge:    r.duration("ORPHAN_AGE", time.Hour, 0, 30*24*time.Hour),
+		OrphanAge:    r.duration("ORPHAN_AGE", time.Hour, minOrphanAge, 30*24*time.Hour),
 		SweepEvery:   r.duration("SWEEP_EVERY", time.Minute, 100*time.Millisecond, time.Hour),
 		DrainTimeout: r.duration("DRAIN_TIMEOUT", 30*time.Second, 0, MaxConvertTimeout),
 
@@ -108,9 +117,9 @@ func Load(getenv func(string) string) (Config, error) {
 	}
 	in := func(name string) string { return filepath.Join(c.DataDir, name) }
 	c.WorkDir = r.path("WORK_DIR", in("work"))
-	c.LedgerURL = r.address("LEDGER_URL", "sqlite:"+in("ledger.db"), "sqlite")
-	c.BlobsURL = r.address("BLOBS_URL", "file:"+in("blobs"), "file")
-	c.QueueURL = r.address("QUEUE_URL", "queue:"+in("queue.db"), "queue")
+	c.LedgerURL = r.address("LEDGER_URL", "sqlite:"+in("ledger.db"), "sqlite", "mysql")
+	c.BlobsURL = r.address("BLOBS_URL", "file:"+in("blobs"), "file", "mongodb", "mongodb+srv")
+	c.QueueURL = r.address("QUEUE_URL", "queue:"+in("queue.db"), "queue", "amqp", "amqps")
 	c.MailURL = r.address("MAIL_URL", "maildir:"+in("mail"), "maildir", "smtp", "smtps")
 	c.SigningKey = r.path("TOKEN_SIGNING_KEY", in("keys/login.pem"))
 	c.PublicKeys = r.path("TOKEN_PUBLIC_KEYS", "")

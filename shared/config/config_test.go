@@ -3,6 +3,7 @@ package config
 import (
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +62,7 @@ func TestAllBadValuesAreReportedAtOnce(t *testing.T) {
 	bad := map[string]string{
 		"PORT": "http", "MAX_UPLOAD": "many", "REGISTRATION": "maybe", "CONVERT_TIMEOUT": "11m", "BITRATE": "1",
 		"LEDGER_URL": "postgres://root:hunter2@db", "PUBLIC_URL": "http:", "LOG_LEVEL": "loud", "RETENTION": "-1s", "K_SINK": "ftp://x",
+		"FUNCTION": "mix", "ORPHAN_AGE": "59s", "BLOBS_URL": "s3://x", "QUEUE_URL": "kafka://x",
 	}
 	_, err := load(t, bad)
 	if err == nil {
@@ -73,6 +75,20 @@ func TestAllBadValuesAreReportedAtOnce(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("a password is repeated in:\n%v", err)
+	}
+}
+
+func TestServersAreNamedByTheirScheme(t *testing.T) {
+	for name, schemes := range map[string][]string{
+		"LEDGER_URL": {"mysql"}, "BLOBS_URL": {"mongodb", "mongodb+srv"}, "QUEUE_URL": {"amqp", "amqps"}, "MAIL_URL": {"smtp", "smtps"},
+	} {
+		for _, scheme := range schemes {
+			url := scheme + "://user:password@host/name?option=1"
+			c, err := load(t, map[string]string{name: url})
+			if read := []string{c.LedgerURL, c.BlobsURL, c.QueueURL, c.MailURL}; err != nil || !slices.Contains(read, url) {
+				t.Errorf("%s=%s: %v, %v", name, url, read, err)
+			}
+		}
 	}
 }
 

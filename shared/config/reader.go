@@ -72,9 +72,10 @@ func (r *reader) duration(name string, def, least, most time.Duration) time.Dura
 	return d
 }
 
+// choice reads one of a few words; def need not be one of them.
 func (r *reader) choice(name, def string, of ...string) string {
 	v := r.text(name, def)
-	if !slices.Contains(of, v) {
+	if v != def && !slices.Contains(of, v) {
 		r.bad(name, "one of "+strings.Join(of, ", "), v)
 		return def
 	}

@@ -1,0 +1,22 @@
+// Package convert makes the function convert of the configuration.
+package convert
+
+import (
+	"net/http"
+
+	"github.com/opengundumstyle/audio-alchemist/functions/convert"
+	"github.com/opengundumstyle/audio-alchemist/shared/backend"
+	"github.com/opengundumstyle/audio-alchemist/shared/config"
+)
+
+// New makes the function. Ask the Opener for its error before use.
+func New(c config.Config, o *backend.Opener) http.Handler {
+	return convert.New(convert.Deps{
+		Ledger:  o.Ledger(c.LedgerURL),
+		Blobs:   o.Blobs(c.BlobsURL),
+		Media:   o.Media(c.FFmpeg, c.FFprobe),
+		WorkDir: c.WorkDir,
+		Timeout: c.ConvertTimeout,
+		Bitrate: c.Bitrate,
+	})
+}

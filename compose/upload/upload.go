@@ -1,0 +1,22 @@
+// Package upload makes the function upload of the configuration.
+package upload
+
+import (
+	"net/http"
+
+	"github.com/opengundumstyle/audio-alchemist/functions/upload"
+	"github.com/opengundumstyle/audio-alchemist/shared/backend"
+	"github.com/opengundumstyle/audio-alchemist/shared/config"
+)
+
+// New makes the function. Ask the Opener for its error before use.
+func New(c config.Config, o *backend.Opener) http.Handler {
+	return upload.New(upload.Deps{
+		Ledger:   o.Ledger(c.LedgerURL),
+		Blobs:    o.Blobs(c.BlobsURL),
+		Events:   o.Events(c.Sink),
+		Verifier: o.Verifier(c.PublicKeys, c.SigningKey, c.Issuer, c.Audience),
+		Links:    o.Links(c.LinkKey),
+		MaxBytes: c.MaxUpload,
+	})
+}
