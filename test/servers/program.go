@@ -32,3 +32,12 @@ func StartProgram(t testing.TB, p Program) *Server {
 
 // FreePort finds a port of 127.0.0.1 that nobody listens on.
 func FreePort() (int, error) { return freePort() }
+
+// Log is what the server has written, over all its starts.
+func (s *Server) Log() string {
+	log, err := os.ReadFile(s.log())
+	if err != nil {
+		return err.Error()
+	}
+	return string(log)
+}
