@@ -161,6 +161,7 @@ func runHelper(address string) int {
 }
 
 func TestAKilledMigratorHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
 	address := databases["mysql"](t)
 	l, _ := openAt(t, address)
 	config, _, _ := mysqlConfig(address)
@@ -211,6 +212,7 @@ func TestAnOlderProgramWorksOnANewerSchema(t *testing.T) {
 }
 
 func TestTablesThatAreThereCostOneQueryAndNoLock(t *testing.T) {
+	t.Parallel()
 	s := servers.StartMySQL(t)
 	first, _ := openAt(t, s.URL())
 	works(t, first)
