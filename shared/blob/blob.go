@@ -47,16 +47,19 @@ type Reader interface {
 type Store interface {
 	// Put streams r into a new blob with the id. The blob becomes visible, and
 	// durable, only when Put returns without error; after an error, a failed
-	// read of r or a cancelled ctx nothing is left. Memory does not grow with
+	// read of r or a cancelled ctx nothing is left, unless the storage itself
+	// cannot be reached: then Sweep removes it later. Memory does not grow with
 	// the size. An id already in the bucket is fail.Exists. An error of r is
 	// wrapped and keeps its kind.
 	Put(ctx context.Context, bucket Bucket, id string, r io.Reader) (Info, error)
 
 	// Open opens a blob at offset 0; fail.NotFound where there is none. The
-	// ctx bounds opening and every later read.
+	// ctx bounds opening and every later read. Once the blob is deleted, reads
+	// may fail; they never give the bytes of another.
 	Open(ctx context.Context, bucket Bucket, id string) (Reader, error)
 
-	// Delete removes a blob; one that is not there is no error.
+	// Delete removes a blob; one that is not there is no error. After an error
+	// it may be gone or not, but what is visible is whole.
 	Delete(ctx context.Context, bucket Bucket, id string) error
 
 	// List yields every visible blob of the bucket, in no set order. Blobs
@@ -64,8 +67,9 @@ type Store interface {
 	// first error.
 	List(ctx context.Context, bucket Bucket) iter.Seq2[Info, error]
 
-	// Sweep removes what Puts that can no longer finish left behind: their
-	// process is gone. It never touches a Put that is under way.
+	// Sweep removes what Puts and Deletes that can no longer finish left
+	// behind: their process is gone, or was not heard of for long. It never
+	// touches one that is under way, in this process or another.
 	Sweep(ctx context.Context) error
 
 	// Ready reports whether the store can be used now.

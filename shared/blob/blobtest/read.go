@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -43,6 +44,28 @@ func testSeek(t *testing.T, s blob.Store) {
 	}
 	if _, err := r.Seek(-1, io.SeekStart); err == nil {
 		t.Error("a seek before the start is no error")
+	}
+}
+
+// testManySeeks reads pieces of many sizes, in jumps of many sizes.
+func testManySeeks(t *testing.T, s blob.Store) {
+	const size = 4<<20 + 11
+	p := content(size, 11)
+	r := open(t, s, blob.Videos, put(t, s, blob.Videos, p).ID)
+	random := rand.New(rand.NewPCG(11, 2))
+	at := int64(0)
+	for range 24 {
+		if jump := random.Int64N(3); jump > 0 {
+			at = min(size, max(0, at+random.Int64N(2*size>>(2*jump))-size>>(2*jump)))
+		}
+		if got, err := r.Seek(at, io.SeekStart); err != nil || got != at {
+			t.Fatalf("Seek(%d) = %d, %v", at, got, err)
+		}
+		got := make([]byte, min(random.Int64N(1<<(4+random.IntN(17))), size-at))
+		if _, err := io.ReadFull(r, got); err != nil || !bytes.Equal(got, p[at:at+int64(len(got))]) {
+			t.Fatalf("%d bytes read at %d are not those that were put, error %v", len(got), at, err)
+		}
+		at += int64(len(got))
 	}
 }
 
@@ -111,6 +134,30 @@ func testDeleteWhileReading(t *testing.T, s blob.Store) {
 	}
 	if !bytes.HasPrefix(p, got) || err == nil && len(got) != len(p) {
 		t.Errorf("read %d bytes after Delete that are not the blob's, error %v", len(got), err)
+	}
+}
+
+func testReplaceWhileReading(t *testing.T, s blob.Store) {
+	const size = 4 << 20
+	p := content(size, 12)
+	id := put(t, s, blob.Videos, p).ID
+	r := open(t, s, blob.Videos, id)
+	if _, err := io.ReadFull(r, make([]byte, 100)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Delete(t.Context(), blob.Videos, id); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Put(t.Context(), blob.Videos, id, bytes.NewReader(content(size, 13))); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []int64{100, 3 << 20} {
+		if _, err := r.Seek(at, io.SeekStart); err != nil {
+			t.Fatal(err)
+		}
+		if rest, err := io.ReadAll(r); !bytes.HasPrefix(p[at:], rest) || err == nil && len(rest) != size-int(at) {
+			t.Errorf("at %d: read %d bytes, some not of the blob that was opened, error %v", at, len(rest), err)
+		}
 	}
 }
 
