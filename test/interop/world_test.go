@@ -121,7 +121,7 @@ func prepare(t *testing.T, s setting) *world {
 func (w *world) stores(t *testing.T) {
 	t.Helper()
 	data := t.TempDir()
-	ledgerURL, blobsURL := "sqlite:"+filepath.Join(data, "ledger.db"), "file:"+filepath.Join(data, "blobs")
+	ledgerURL, blobsURL := servers.MySQL(t), "file:"+filepath.Join(data, "blobs")
 	w.env = []string{
 		"PATH=" + os.Getenv("PATH"), "DATA_DIR=" + data, "WORK_DIR=" + t.TempDir(), "PUBLIC_URL=" + w.url("gateway"),
 		"LEDGER_URL=" + ledgerURL, "BLOBS_URL=" + blobsURL, "MAIL_URL=" + w.mails.URL(), "K_SINK=" + w.plane.IngressURL(),
@@ -132,7 +132,7 @@ func (w *world) stores(t *testing.T) {
 	opener := backend.New(context.Background())
 	t.Cleanup(func() { _ = opener.Close() })
 	w.ledger, w.blobs = opener.Ledger(ledgerURL), opener.Blobs(blobsURL)
-	if err := opener.Err(); err != nil {
+	if err := errors.Join(opener.Err(), opener.Ready(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 }
