@@ -48,15 +48,24 @@ func (d Deps) beat(b *heartbeat, id, holder string) {
 			continue
 		}
 		began := time.Now()
-		switch err := d.Ledger.Renew(b.ctx, id, holder, d.Lease, percent); {
+		switch err := d.renew(b.ctx, id, holder, percent, renewed.Add(d.Lease)); {
 		case err == nil:
 			renewed, written = began, percent
 		case fail.Is(err, fail.Exists):
 			b.cancel(err)
-		case time.Since(renewed) > d.Lease: // another may hold it by now
+		case time.Since(renewed) >= d.Lease: // another may hold it by now
 			b.cancel(fail.Wrap(fail.Unavailable, err, "keep the claim"))
 		}
 	}
+}
+
+// renew waits for the ledger for a third of the lease, and never longer than
+// the lease has left: a ledger that does not answer must not keep the attempt
+// going after another may have claimed the job.
+func (d Deps) renew(ctx context.Context, id, holder string, percent int, until time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, min(d.Lease/3, time.Until(until)))
+	defer cancel()
+	return d.Ledger.Renew(ctx, id, holder, d.Lease, percent)
 }
 
 // progress notes how far the work is, in per cent.

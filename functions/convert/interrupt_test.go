@@ -14,9 +14,11 @@ import (
 	cloudevents "github.com/cloudevents/sdk-go/v2/event"
 
 	"github.com/opengundumstyle/audio-alchemist/functions/internal/fixture"
+	"github.com/opengundumstyle/audio-alchemist/shared/blob"
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
 	"github.com/opengundumstyle/audio-alchemist/shared/ledger"
+	"github.com/opengundumstyle/audio-alchemist/test/servers"
 )
 
 func readPID(path string) int {
@@ -121,7 +123,7 @@ func TestAJobDeletedAtTheLastMomentLeavesNoAudio(t *testing.T) {
 
 func TestTheHeartbeatKeepsTheClaim(t *testing.T) {
 	w := start(t)
-	w.deps.Lease = 500 * time.Millisecond
+	w.deps.Lease = 1500 * time.Millisecond // a third of it must do for one renewal
 	j := w.job(t, talk(t))
 	ctx, cancel := context.WithCancel(t.Context())
 	began := time.Now()
@@ -130,9 +132,38 @@ func TestTheHeartbeatKeepsTheClaim(t *testing.T) {
 			if _, err := w.Ledger.Claim(t.Context(), j.ID, "another", time.Minute); !fail.Is(err, fail.Unavailable) {
 				t.Fatalf("claimed by another: %v", err)
 			}
-			return time.Since(began) > 2*time.Second
+			return time.Since(began) > 2*w.deps.Lease
 		})
 		cancel()
 	})
 	fixture.WantKind(t, err, fail.Unavailable)
+}
+
+// TestAServerThatHangsEndsTheAttemptWithTheLease: as another may claim the job
+// from then on.
+func TestAServerThatHangsEndsTheAttemptWithTheLease(t *testing.T) {
+	s := servers.StartMySQL(t)
+	l, err := ledger.Open(t.Context(), s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	j, err := l.CreateJob(t.Context(), job.Job{ID: job.NewID(), Source: blob.NewID()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := Deps{Ledger: l, Lease: 4 * time.Second}
+	if _, err := l.Claim(t.Context(), j.ID, "holder", d.Lease); err != nil {
+		t.Fatal(err)
+	}
+	s.Pause()
+	defer s.Resume()
+	began := time.Now()
+	beat, ctx := d.heartbeat(t.Context(), j.ID, "holder")
+	defer beat.stop()
+	<-ctx.Done()
+	if took := time.Since(began); took < d.Lease/2 || took > d.Lease+time.Second {
+		t.Errorf("the attempt ended after %v, want %v", took, d.Lease)
+	}
+	fixture.WantKind(t, beat.verdict(nil), fail.Unavailable)
 }

@@ -65,15 +65,25 @@ func (d Deps) upload(w http.ResponseWriter, r *http.Request, who token.Claims) e
 		Source: info.ID, Bytes: info.Bytes, Trace: event.Trace(r.Header.Get("traceparent")),
 	})
 	if err != nil {
-		if gone := d.Blobs.Delete(ctx, blob.Videos, info.ID); gone != nil {
-			slog.WarnContext(ctx, "video left for the sweep", "fid", info.ID, "error", gone)
-		}
+		d.discard(ctx, info.ID, err)
 		return err
 	}
 	j = d.Ledger.Publish(ctx, d.Events, j)
 	slog.InfoContext(ctx, "video uploaded", "job", j.ID, "bytes", j.Bytes, "state", string(j.State))
 	w.Header().Set("Location", "/jobs/"+j.ID)
 	return web.JSON(w, http.StatusAccepted, j.View(d.Links.Result))
+}
+
+// discard deletes a video that did not get its job. Where the ledger could not
+// tell whether it has the job, the video stays: reconcile finds out.
+func (d Deps) discard(ctx context.Context, fid string, because error) {
+	err := because
+	if !fail.Is(because, fail.Unavailable) {
+		err = d.Blobs.Delete(ctx, blob.Videos, fid)
+	}
+	if err != nil {
+		slog.WarnContext(ctx, "video left for the sweep", "fid", fid, "error", err)
+	}
 }
 
 func tooLarge(limit int64) error {

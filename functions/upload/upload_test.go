@@ -284,7 +284,7 @@ func TestAStoreThatFailsIsUnavailableAndLeavesNoJob(t *testing.T) {
 	}
 }
 
-func TestALedgerThatFailsLeavesNoVideo(t *testing.T) {
+func TestALedgerThatCannotTellLeavesTheVideoToTheSweep(t *testing.T) {
 	w := start(t, nil)
 	if err := w.Ledger.Close(); err != nil {
 		t.Fatal(err)
@@ -293,8 +293,20 @@ func TestALedgerThatFailsLeavesNoVideo(t *testing.T) {
 	if resp := w.post(t, ct, body); resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("status %d, want 503", resp.StatusCode)
 	}
-	if n := w.Count(t, blob.Videos); n != 0 {
-		t.Errorf("%d videos are left", n)
+	if n := w.Count(t, blob.Videos); n != 1 {
+		t.Errorf("%d videos are left: the job may be there, and want 1", n)
+	}
+}
+
+func TestAVideoGoesOnlyIfNoJobCanHaveIt(t *testing.T) {
+	for kind, left := range map[fail.Kind]int{fail.Exists: 0, fail.Unavailable: 1} {
+		t.Run(kind.String(), func(t *testing.T) {
+			s := fixture.New(t)
+			Deps{Blobs: s.Blobs}.discard(t.Context(), s.Put(t, blob.Videos, "x"), fail.New(kind, "no"))
+			if n := s.Count(t, blob.Videos); n != left {
+				t.Errorf("%d videos, want %d", n, left)
+			}
+		})
 	}
 }
 
