@@ -1,6 +1,8 @@
 package reconcile
 
 import (
+	"context"
+	"iter"
 	"net/http"
 	"slices"
 	"sync"
@@ -186,6 +188,98 @@ func TestASweepRemovesOrphansAndWhatRetentionEnds(t *testing.T) {
 	}
 	if v, a := w.Count(t, blob.Videos), w.Count(t, blob.Audio); v != 1 || a != 0 {
 		t.Errorf("after retention: %d videos, %d results", v, a)
+	}
+}
+
+// meddled is a store in whose Delete and List a test has a hand.
+type meddled struct {
+	blob.Store
+	deleted func(id string)
+	broken  int // calls of List yet to fail after one blob
+	lists   int
+}
+
+func (m *meddled) Delete(ctx context.Context, b blob.Bucket, id string) error {
+	if m.deleted != nil {
+		m.deleted(id)
+	}
+	return m.Store.Delete(ctx, b, id)
+}
+
+func (m *meddled) List(ctx context.Context, b blob.Bucket) iter.Seq2[blob.Info, error] {
+	m.lists++
+	if m.broken == 0 {
+		return m.Store.List(ctx, b)
+	}
+	m.broken--
+	return func(yield func(blob.Info, error) bool) {
+		for info, err := range m.Store.List(ctx, b) {
+			if yield(info, err) {
+				yield(blob.Info{}, fail.New(fail.Unavailable, "The store is away."))
+			}
+			return
+		}
+	}
+}
+
+func meddle(t *testing.T) (*world, *meddled) {
+	t.Helper()
+	w := start(t)
+	m := &meddled{Store: w.Blobs}
+	w.function = New(Deps{Ledger: w.Ledger, Blobs: m, Events: w.Events, Retention: 30 * day, OrphanAge: time.Hour})
+	return w, m
+}
+
+func TestRetentionGoesOnPastAJobThatIsDeletedMeanwhile(t *testing.T) {
+	w, m := meddle(t)
+	var jobs [3]job.Job
+	for i := range jobs {
+		jobs[i] = w.Job(t, "anna")
+		w.advance(time.Second)
+	}
+	first, second, third := jobs[0], jobs[1], jobs[2]
+	m.deleted = func(id string) {
+		if id != first.Source {
+			return
+		}
+		if _, err := w.Ledger.DeleteJob(t.Context(), second.ID); err != nil {
+			t.Errorf("the owner deletes: %v", err)
+		}
+	}
+	w.advance(31 * day)
+	for _, j := range jobs { // or the sweep publishes them first
+		if _, err := w.Ledger.GiveUp(t.Context(), j.ID, 0, "no"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.sweep(t)
+	for _, j := range []job.Job{first, third} {
+		_, err := w.Ledger.Job(t.Context(), j.ID)
+		fixture.WantKind(t, err, fail.NotFound)
+	}
+}
+
+func TestAListThatFailsHalfWayIsListedAgain(t *testing.T) {
+	w, m := meddle(t)
+	for range 3 {
+		w.Put(t, blob.Videos, "orphan")
+	}
+	w.advance(2 * time.Hour)
+	m.broken = 1
+	if status, _ := fixture.Deliver(t.Context(), t, w.function, ping()); status != http.StatusServiceUnavailable {
+		t.Errorf("status %d, want 503", status)
+	}
+	if n := w.Count(t, blob.Videos); n != 2 {
+		t.Errorf("%d videos, want the one removed that was listed", n)
+	}
+	w.sweep(t)
+	if n := w.Count(t, blob.Videos); n != 0 {
+		t.Errorf("%d orphans are left by the next sweep", n)
+	}
+	lists := m.lists
+	w.sweep(t)
+	if m.lists != lists {
+		t.Error("the store is listed again at once, though nothing failed")
 	}
 }
 
