@@ -160,7 +160,7 @@ func databaseOf(address string) (string, error) {
 func checkSRV(address string) error {
 	rest, query, _ := strings.Cut(strings.TrimPrefix(address, srv), "?")
 	options := slices.DeleteFunc(strings.Split(query, "&"), func(o string) bool {
-		return strings.HasPrefix(strings.ToLower(o), "srv") // of this scheme alone
+		return o == "" || strings.HasPrefix(strings.ToLower(o), "srv") // of this scheme alone
 	})
 	authority, _, _ := strings.Cut(strings.TrimPrefix(rest, "://"), "/")
 	host := authority[strings.LastIndex(authority, "@")+1:]
