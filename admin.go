@@ -45,12 +45,17 @@ func (a *firstAdmin) ensure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return a.announce()
+}
+
+// announce prints the account, once.
+func (a *firstAdmin) announce() (err error) {
 	if a.password != "" {
 		_, err = fmt.Fprintf(a.out, "\n  An account was made for you. Its password is shown only now:\n\n    email     %s\n    password  %s\n\n", a.account.Email, a.password)
 	} else {
 		_, err = fmt.Fprintf(a.out, "\n  An account was made for you: %s, with the password of ADMIN_PASSWORD.\n\n", a.account.Email)
 	}
-	return fail.Wrap(fail.Internal, err, "print the first account")
+	return fail.Wrap(fail.Internal, err, "print the account")
 }
 
 // choose reads the account from the configuration.

@@ -1,6 +1,7 @@
 // Command alchemist is the whole system in one process: a web page and an API
-// on HOST:PORT, everything it keeps under DATA_DIR. Its configuration is the
-// environment; see package config.
+// on HOST:PORT, everything it keeps under DATA_DIR or on the servers that the
+// configuration names. It also makes accounts, while the system runs or not.
+// Its configuration is the environment; see package config.
 package main
 
 import (
@@ -17,18 +18,62 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/config"
 )
 
+const usage = `usage: alchemist [COMMAND]
+
+  run            serve the whole system; the same without a command
+  create-admin   make an administrator: ADMIN_EMAIL, ADMIN_PASSWORD or a chosen one
+  import-users   make accounts of the original system's table user: IMPORT_URL
+  help           this text
+
+The configuration is the environment; see README.md.
+`
+
+var commands = map[string]func(context.Context) error{
+	"run": run, "create-admin": createAdmin, "import-users": importUsers,
+}
+
 func main() {
+	name := "run"
 	if len(os.Args) > 1 {
-		fmt.Fprintln(os.Stderr, "usage: alchemist (it takes no arguments; its configuration is the environment, see README.md)")
+		name = os.Args[1]
+	}
+	command, known := commands[name]
+	switch {
+	case len(os.Args) == 2 && (name == "help" || name == "-h" || name == "--help"):
+		fmt.Print(usage)
+		return
+	case !known || len(os.Args) > 2:
+		fmt.Fprint(os.Stderr, usage)
 		os.Exit(2)
 	}
 	syscall.Umask(0o077) // what it keeps is its user's alone
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	if err := run(ctx); err != nil {
+	if err := command(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "alchemist:", err)
 		os.Exit(1)
 	}
+}
+
+func createAdmin(ctx context.Context) error {
+	c, err := config.Load(os.Getenv)
+	if err != nil {
+		return err
+	}
+	return alchemist.CreateAdmin(ctx, c, os.Stdout)
+}
+
+func importUsers(ctx context.Context) error {
+	c, err := config.Load(os.Getenv)
+	if err != nil {
+		return err
+	}
+	done, err := alchemist.ImportUsers(ctx, c, os.Stderr)
+	fmt.Println(done)
+	if err == nil && done.Refused > 0 {
+		err = errors.New("some rows are no account now; they are named above")
+	}
+	return err
 }
 
 func run(ctx context.Context) error {

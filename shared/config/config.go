@@ -34,6 +34,7 @@ type Config struct {
 	Function      string // FUNCTION: the one function that the root function serves; empty for all
 	AdminEmail    string // ADMIN_EMAIL: the account that the first start makes
 	AdminPassword string // ADMIN_PASSWORD: its password; empty lets the first start choose one
+	ImportURL     string // IMPORT_URL: where the original system's users are, mysql://…; empty is LEDGER_URL
 
 	SigningKey   string        // TOKEN_SIGNING_KEY: file with login's private key
 	PublicKeys   string        // TOKEN_PUBLIC_KEYS: file with the key set that verifies tokens; empty derives it from SigningKey
@@ -87,6 +88,7 @@ func Load(getenv func(string) string) (Config, error) {
 		Function:      r.choice("FUNCTION", "", Functions()...),
 		AdminEmail:    r.text("ADMIN_EMAIL", "admin@localhost"),
 		AdminPassword: r.text("ADMIN_PASSWORD", ""),
+		ImportURL:     r.address("IMPORT_URL", "", "mysql"),
 		Sink:          r.address("K_SINK", "", "http", "https"),
 
 		Issuer:       r.text("TOKEN_ISSUER", "audio-alchemist"),

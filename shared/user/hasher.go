@@ -50,6 +50,19 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	if err := CheckPassword(password); err != nil {
 		return "", err
 	}
+	return h.hash(ctx, password)
+}
+
+// HashOld is Hash for a password that was chosen under other rules: it may be
+// shorter than MinPassword, but not empty.
+func (h *Hasher) HashOld(ctx context.Context, password string) (string, error) {
+	if err := CheckOldPassword(password); err != nil {
+		return "", err
+	}
+	return h.hash(ctx, password)
+}
+
+func (h *Hasher) hash(ctx context.Context, password string) (string, error) {
 	release, err := h.acquire(ctx)
 	if err != nil {
 		return "", err

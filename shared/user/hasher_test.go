@@ -35,6 +35,20 @@ func TestHashRefusesBadPasswords(t *testing.T) {
 	}
 }
 
+func TestHashOldTakesShortPasswords(t *testing.T) {
+	h := NewHasher(HasherOptions{})
+	hash, err := h.HashOld(t.Context(), "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := h.Verify(t.Context(), hash, "x"); err != nil || !ok {
+		t.Errorf("Verify = %v, %v", ok, err)
+	}
+	if hash, err := h.HashOld(t.Context(), ""); hash != "" || !fail.Is(err, fail.Invalid) {
+		t.Errorf("HashOld of nothing = %q, %v", hash, err)
+	}
+}
+
 func TestVerify(t *testing.T) {
 	// From the tests of the reference implementation, of "password".
 	const reference = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"

@@ -43,13 +43,30 @@ const (
 // password that is shorter than MinPassword characters, longer than
 // MaxPassword bytes, or no UTF-8.
 func CheckPassword(password string) error {
+	if err := checkText(password); err != nil {
+		return err
+	}
+	if utf8.RuneCountInString(norm.NFC.String(password)) < MinPassword {
+		return fail.New(fail.Invalid, "The password is shorter than %d characters.", MinPassword)
+	}
+	return nil
+}
+
+// CheckOldPassword is CheckPassword for a password that was chosen under
+// other rules: it may be short, but not empty.
+func CheckOldPassword(password string) error {
+	if password == "" {
+		return fail.New(fail.Invalid, "The password is empty.")
+	}
+	return checkText(password)
+}
+
+func checkText(password string) error {
 	switch {
 	case len(password) > MaxPassword:
 		return fail.New(fail.Invalid, "The password is longer than %d bytes.", MaxPassword)
 	case !utf8.ValidString(password):
 		return fail.New(fail.Invalid, "The password is not valid UTF-8.")
-	case utf8.RuneCountInString(norm.NFC.String(password)) < MinPassword:
-		return fail.New(fail.Invalid, "The password is shorter than %d characters.", MinPassword)
 	}
 	return nil
 }

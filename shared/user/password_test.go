@@ -40,6 +40,17 @@ func TestCheckPassword(t *testing.T) {
 	}
 }
 
+func TestCheckOldPassword(t *testing.T) {
+	for in, taken := range map[string]bool{
+		"x": true, "пароль": true, strings.Repeat("x", 1024): true,
+		"": false, strings.Repeat("x", 1025): false, "abcdefgh\xff": false,
+	} {
+		if err := CheckOldPassword(in); (err == nil) != taken || err != nil && !fail.Is(err, fail.Invalid) {
+			t.Errorf("CheckOldPassword(%.20q) = %v, want taken: %v", in, err, taken)
+		}
+	}
+}
+
 func TestNewPasswordIsReadableAndRandom(t *testing.T) {
 	shape := regexp.MustCompile(`^[0-9a-hjkmnp-tv-z]{5}(-[0-9a-hjkmnp-tv-z]{5}){3}$`)
 	seen := map[string]bool{}
