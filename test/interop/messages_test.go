@@ -34,9 +34,13 @@ func samples() map[string]cloudevents.Event {
 		return e
 	}
 	return map[string]cloudevents.Event{
-		"ours":       event.VideoUploaded(event.Ref{Job: "job-1", Run: 2, At: at, Trace: trace}, "fid-1"),
-		"ours done":  event.ConversionCompleted(event.Ref{Job: "job-1", At: at, Trace: trace}, []string{"a", "b"}),
-		"extensions": sample(func(e *cloudevents.Event) { e.SetExtension("word", "Füße"); e.SetExtension("number", 7); e.SetExtension("truth", true) }),
+		"ours":      event.VideoUploaded(event.Ref{Job: "job-1", Run: 2, At: at, Trace: trace}, "fid-1"),
+		"ours done": event.ConversionCompleted(event.Ref{Job: "job-1", At: at, Trace: trace}, []string{"a", "b"}),
+		"extensions": sample(func(e *cloudevents.Event) {
+			e.SetExtension("word", "Füße")
+			e.SetExtension("number", 7)
+			e.SetExtension("truth", true)
+		}),
 		"dataschema": sample(func(e *cloudevents.Event) { e.SetDataSchema("https://example.org/schema.json") }),
 		"unicode":    sample(func(e *cloudevents.Event) { e.SetSubject("Füße 🎬 \"a\"") }),
 		"bytes":      sample(func(e *cloudevents.Event) { _ = e.SetData("application/octet-stream", []byte{0, 255, '\n', 0}) }),

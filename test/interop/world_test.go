@@ -103,9 +103,8 @@ func prepare(t *testing.T, s setting) *world {
 		w.ports[name] = port(t)
 		w.programs[name] = w.function(name)
 	}
-	rabbit, _, _ := strings.Cut(servers.Rabbit(t), "?")
 	w.plane = interop.Plane{
-		Topology: interop.NewTopology(unique(), triggers), Programs: built, Rabbit: rabbit, Port: port(t), Resolve: w.url,
+		Topology: interop.NewTopology(unique(), triggers), Programs: built, Rabbit: rabbitServer(t), Port: port(t), Resolve: w.url,
 	}
 	if err := w.plane.Do(func(ch *amqp.Channel) error { return w.plane.Declare(ch) }); err != nil {
 		t.Fatal(err)
@@ -121,7 +120,7 @@ func prepare(t *testing.T, s setting) *world {
 func (w *world) stores(t *testing.T) {
 	t.Helper()
 	data := t.TempDir()
-	ledgerURL, blobsURL := servers.MySQL(t), "file:"+filepath.Join(data, "blobs")
+	ledgerURL, blobsURL := servers.MySQL(t), servers.Mongo(t)
 	w.env = []string{
 		"PATH=" + os.Getenv("PATH"), "DATA_DIR=" + data, "WORK_DIR=" + t.TempDir(), "PUBLIC_URL=" + w.url("gateway"),
 		"LEDGER_URL=" + ledgerURL, "BLOBS_URL=" + blobsURL, "MAIL_URL=" + w.mails.URL(), "K_SINK=" + w.plane.IngressURL(),
@@ -233,6 +232,14 @@ func eventually(t *testing.T, what string, within time.Duration, condition func(
 		case <-tick.C:
 		}
 	}
+}
+
+// rabbitServer is the address of the server without the prefix that only our
+// own broker knows.
+func rabbitServer(t *testing.T) string {
+	t.Helper()
+	address, _, _ := strings.Cut(servers.Rabbit(t), "?")
+	return address
 }
 
 func port(t *testing.T) int {
