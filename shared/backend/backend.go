@@ -12,7 +12,9 @@ import (
 
 	"github.com/opengundumstyle/audio-alchemist/shared/blob"
 	"github.com/opengundumstyle/audio-alchemist/shared/blob/files"
+	"github.com/opengundumstyle/audio-alchemist/shared/blob/gridfs"
 	"github.com/opengundumstyle/audio-alchemist/shared/broker"
+	"github.com/opengundumstyle/audio-alchemist/shared/broker/rabbit"
 	"github.com/opengundumstyle/audio-alchemist/shared/broker/sqlqueue"
 	"github.com/opengundumstyle/audio-alchemist/shared/event"
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
@@ -100,7 +102,8 @@ func (o *Opener) Ledger(address string) *ledger.Ledger {
 	})
 }
 
-// Blobs opens the store of videos and results: file:FOLDER.
+// Blobs opens the store of videos and results: file:FOLDER, or mongodb://… and
+// mongodb+srv://… for GridFS.
 func (o *Opener) Blobs(address string) blob.Store {
 	return open(o, "BLOBS_URL", address, func() (blob.Store, error) {
 		switch scheme, rest, _ := strings.Cut(address, ":"); scheme {
@@ -111,13 +114,21 @@ func (o *Opener) Blobs(address string) blob.Store {
 			}
 			o.watch("blobs", s.Ready)
 			return s, nil
+		case "mongodb", "mongodb+srv":
+			s, err := gridfs.Open(address, gridfs.Options{})
+			if err != nil {
+				return nil, err
+			}
+			o.watch("blobs", s.Ready)
+			o.close = append(o.close, s.Close)
+			return s, nil
 		default:
-			return nil, unknown("file:FOLDER")
+			return nil, unknown("file:FOLDER, mongodb://… or mongodb+srv://…")
 		}
 	})
 }
 
-// Queue opens the queue of a broker: queue:PATH.
+// Queue opens the queue of a broker: queue:PATH, amqp://… or amqps://….
 func (o *Opener) Queue(address string) broker.Queue {
 	return open(o, "QUEUE_URL", address, func() (broker.Queue, error) {
 		switch scheme, rest, _ := strings.Cut(address, ":"); scheme {
@@ -128,8 +139,16 @@ func (o *Opener) Queue(address string) broker.Queue {
 			}
 			o.close = append(o.close, q.Close)
 			return q, nil
+		case "amqp", "amqps":
+			q, err := rabbit.Open(address, rabbit.Options{})
+			if err != nil {
+				return nil, err
+			}
+			o.watch("queue", q.Ready)
+			o.close = append(o.close, q.Close)
+			return q, nil
 		default:
-			return nil, unknown("queue:PATH")
+			return nil, unknown("queue:PATH, amqp://… or amqps://…")
 		}
 	})
 }
