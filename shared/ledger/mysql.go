@@ -18,7 +18,7 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 )
 
-const mysqlForm = "mysql://user:password@host:3306/db"
+const mysqlForm = "mysql://user:password@host:3306/db" // #nosec G101 -- a form
 
 // What bounds the work with a server, from the inside out: a lock is waited
 // for less long than an answer, and an answer less long than an operation.
