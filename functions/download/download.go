@@ -10,7 +10,6 @@ package download
 import (
 	"io"
 	"net/http"
-	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/blob"
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
@@ -26,14 +25,10 @@ type Deps struct {
 	Blobs    blob.Store
 	Verifier *token.Verifier
 	Links    *token.Links
-	Stall    time.Duration // a client that takes nothing for that long is cut off; 0 means a minute
 }
 
 // New makes the function.
 func New(d Deps) http.Handler {
-	if d.Stall <= 0 {
-		d.Stall = time.Minute
-	}
 	var mux web.Mux
 	mux.Handle("GET "+token.LinkPath, web.Handler(d.download)) // GET takes HEAD too
 	return &mux
@@ -59,7 +54,11 @@ func (d Deps) download(w http.ResponseWriter, r *http.Request) error {
 	if local, ok := content.(blob.Local); ok {
 		source = local.File() // the kernel copies it to the connection
 	}
-	http.ServeContent(newPatient(w, d.Stall), r, "", content.Info().Created, source)
+	answer := &ranged{ResponseWriter: w}
+	http.ServeContent(answer, r, "", content.Info().Created, source)
+	if answer.refused {
+		return fail.New(fail.NoSuchRange, "The file does not have this range.")
+	}
 	return nil
 }
 

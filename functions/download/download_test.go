@@ -6,7 +6,6 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opengundumstyle/audio-alchemist/functions/internal/fixture"
 	"github.com/opengundumstyle/audio-alchemist/shared/blob"
 	"github.com/opengundumstyle/audio-alchemist/shared/web"
 )
@@ -247,21 +247,6 @@ func TestConditions(t *testing.T) {
 }
 
 func TestWhoTakesNothingIsCutOff(t *testing.T) {
-	w := start(t, 32<<20) // more than the buffers between the two hold
-	conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	if _, err := io.WriteString(conn, "GET "+w.deps.Links.Path(w.fid, time.Hour)+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	deadline := time.After(10 * time.Second)
-	for tick := time.Tick(10 * time.Millisecond); w.ended.Load() == 0; {
-		select {
-		case <-tick:
-		case <-deadline:
-			t.Fatal("the function still waits for the client")
-		}
-	}
+	w := start(t, 32<<20)
+	fixture.WhoTakesNothing(t, New(w.deps), w.deps.Links.Path(w.fid, time.Hour), "")
 }

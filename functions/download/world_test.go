@@ -25,7 +25,6 @@ type world struct {
 	content []byte
 	job     job.Job
 	fid     string       // the result
-	ended   atomic.Int32 // requests that the function is done with
 	ahead   atomic.Int64 // how far the clock of the links is ahead, in nanoseconds
 }
 
@@ -36,7 +35,7 @@ func start(t *testing.T, size int) *world {
 	clock := func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }
 	w.deps = Deps{
 		Ledger: w.Ledger, Blobs: w.Blobs, Links: token.NewLinks(make([]byte, 32), clock),
-		Verifier: w.Verifier, Stall: 300 * time.Millisecond,
+		Verifier: w.Verifier,
 	}
 	w.fid = w.Put(t, blob.Audio, string(w.content))
 	claimed := w.Claimed(t, "anna")
@@ -46,11 +45,7 @@ func start(t *testing.T, size int) *world {
 	}}); err != nil {
 		t.Fatal(err)
 	}
-	inner := New(w.deps)
-	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		defer w.ended.Add(1)
-		inner.ServeHTTP(rw, r)
-	}))
+	srv := httptest.NewServer(New(w.deps))
 	t.Cleanup(srv.Close)
 	w.url = srv.URL
 	return w

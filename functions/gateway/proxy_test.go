@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opengundumstyle/audio-alchemist/functions/internal/fixture"
 	"github.com/opengundumstyle/audio-alchemist/shared/web"
 )
 
@@ -276,4 +277,21 @@ func TestProxyEndsEventStreamsWhenTheServerDrains(t *testing.T) {
 	if err := receive(t, served, "the end of the server"); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestProxyLetsGoOfTheServiceForAClientThatTakesNothing(t *testing.T) {
+	left := make(chan struct{})
+	target, err := url.Parse(serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(left)
+		for r.Context().Err() == nil {
+			if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+				return
+			}
+		}
+	})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fixture.WhoTakesNothing(t, Proxy(target), "/download", "")
+	receive(t, left, "the service is let go")
 }

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -224,6 +225,29 @@ func TestAStreamTellsOfDeletion(t *testing.T) {
 	if got := next(t, lines); got != "end" {
 		t.Fatalf("event %q after the deletion", got)
 	}
+}
+
+func TestAStreamThatNobodyReadsIsCutOff(t *testing.T) {
+	s := fixture.New(t)
+	j := s.Claimed(t, "anna")
+	stop := make(chan struct{})
+	var changing sync.WaitGroup
+	changing.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			case <-time.After(time.Millisecond):
+			}
+			if err := s.Ledger.Renew(context.Background(), j.ID, fixture.Holder, time.Minute, i%100); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	fixture.WhoTakesNothing(t, function(s), "/jobs/"+j.ID+"/events", s.Bearer(t, "anna", false))
+	close(stop)
+	changing.Wait()
 }
 
 func TestAStreamOfAnEndedJobEndsAtOnce(t *testing.T) {

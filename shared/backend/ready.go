@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	readyWithin = 3 * time.Second // bounds one check of one store
-	readyStays  = time.Second     // how long its answer counts
+	readyWithin = 3 * time.Second  // how long who asks waits for an answer
+	checkWithin = 30 * time.Second // bounds a check itself: the first one may have tables to make
+	readyStays  = time.Second      // how long its answer counts
 )
 
 // Ready reports whether every opened store can be used now. It takes 3
@@ -90,7 +91,7 @@ func (c *check) current(ctx context.Context) *answer {
 	a := &answer{known: make(chan struct{})}
 	c.last = a
 	// It is for all who ask meanwhile, not only for who asked first.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkWithin)
 	go func() {
 		defer close(a.known)
 		defer cancel()

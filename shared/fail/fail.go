@@ -22,13 +22,14 @@ const (
 	Exists                   // 409: in conflict with what is there
 	TooLarge                 // 413: over a size limit
 	Unsupported              // 415: a media type that is not taken
+	NoSuchRange              // 416: a range that the content does not have
 	RateLimited              // 429: too often; see RetryAfter
 	Unavailable              // 503: a passing fault; the same request may succeed later
 )
 
 var kindNames = [...]string{
 	"internal", "invalid", "unauthorized", "forbidden", "not found",
-	"exists", "too large", "unsupported", "rate limited", "unavailable",
+	"exists", "too large", "unsupported", "no such range", "rate limited", "unavailable",
 }
 
 // String names the kind in lower case, as logs show it.
@@ -127,6 +128,7 @@ var general = map[Kind]string{
 	Exists:       "It is in conflict with what is already there.",
 	TooLarge:     "It is too large.",
 	Unsupported:  "This media type is not taken.",
+	NoSuchRange:  "The content does not have this range.",
 	RateLimited:  "Too many requests; wait a little.",
 	Unavailable:  "The service cannot do this right now; try again in a moment.",
 }

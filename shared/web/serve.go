@@ -26,6 +26,10 @@ type Server struct {
 	// serving is to end. After that their contexts are cancelled, and 3 seconds
 	// later their connections are closed.
 	Drain time.Duration
+
+	// Silence is how long a client may send nothing of its body, and take
+	// nothing of its answer, before it is cut off; 0 means as in Patient.
+	Silence time.Duration
 }
 
 const (
@@ -38,7 +42,7 @@ const (
 // for the others, and returns nil. It returns an error if serving ends by
 // itself. It closes the listener.
 func (s Server) Serve(ctx context.Context, l net.Listener) error {
-	drainer := &handlers.Drainer{Inner: Patient(s.health()), HealthCheck: s.readyz, QuietPeriod: time.Millisecond}
+	drainer := &handlers.Drainer{Inner: patient(s.health(), s.Silence), HealthCheck: s.readyz, QuietPeriod: time.Millisecond}
 	draining, startDraining := context.WithCancel(context.Background())
 	requests, endRequests := context.WithCancel(context.WithValue(context.Background(), drainKey{}, draining.Done()))
 	defer endRequests()

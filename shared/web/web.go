@@ -1,6 +1,7 @@
 // Package web is what every function does with HTTP: serving and draining,
-// health, errors as status codes, authentication, events in and out. Only
-// this package writes the status of an error.
+// health, errors as status codes, authentication, events in and out. No
+// function writes the status of an error: this package does. (The ingress of
+// package broker has the few statuses of Knative's.)
 package web
 
 import (
@@ -77,6 +78,7 @@ var statuses = map[fail.Kind]int{
 	fail.Exists:       http.StatusConflict,
 	fail.TooLarge:     http.StatusRequestEntityTooLarge,
 	fail.Unsupported:  http.StatusUnsupportedMediaType,
+	fail.NoSuchRange:  http.StatusRequestedRangeNotSatisfiable,
 	fail.RateLimited:  http.StatusTooManyRequests,
 	fail.Unavailable:  http.StatusServiceUnavailable,
 }
