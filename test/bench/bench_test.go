@@ -15,7 +15,7 @@ import (
 )
 
 // tiny is enough to see that every part still measures what it says.
-var tiny = plan{video: 2 * time.Second, pairs: 1, clips: 1, file: 1 << 20, copies: 1, events: 50}
+var tiny = plan{video: 2 * time.Second, pairs: 1, clips: 1, file: 1 << 20, copies: 1, events: 50, blob: 1 << 20, blobs: 1}
 
 func tinyBench(t *testing.T) *bench {
 	t.Helper()
@@ -38,6 +38,8 @@ func TestEveryPartMeasures(t *testing.T) {
 	want := []string{
 		"| what ", "| --", "| conversion of ", "| the same of a clip ", "| peak memory ", "| upload of 1 MiB, synced; cp without",
 		"| upload of 1 MiB, synced; cp and", "| download of 1 MiB ", "| events through the embedded broker, 1 ", "| events through the embedded broker, 16 ",
+		"| GridFS, 1 MiB: Put ", "| GridFS, 1 MiB: Open ", "| GridFS: time to a byte ",
+		"| claims in MariaDB, 1 ", "| claims in MariaDB, 16 ",
 	}
 	if len(lines) != len(want) {
 		t.Fatalf("%d lines, want %d:\n%s", len(lines), len(want), &out)

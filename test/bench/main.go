@@ -1,7 +1,7 @@
 // Command bench measures the real program on this machine, against what a
 // person would run instead, and prints one table:
 //
-//	go run ./test/bench [-quick] [-only conversion,memory,throughput,broker]
+//	go run ./test/bench [-quick] [-only conversion,memory,throughput,broker,ledger]
 //
 // Progress goes to stderr. Its files are in ./bin, on the disk that is
 // measured, and are gone when it ends. It needs Go, ffmpeg and, for the whole
@@ -46,11 +46,13 @@ type plan struct {
 	file   int64         // bytes of the file that is sent and fetched
 	copies int           // how often
 	events int
+	blob   int // bytes of the blob in GridFS
+	blobs  int // how often it is written and read, ours and the driver's
 }
 
 var (
-	full  = plan{video: 10 * time.Minute, pairs: 5, clips: 25, file: 1 << 30, copies: 5, events: 5000}
-	quick = plan{video: 30 * time.Second, pairs: 3, clips: 5, file: 64 << 20, copies: 3, events: 1000}
+	full  = plan{video: 10 * time.Minute, pairs: 5, clips: 25, file: 1 << 30, copies: 5, events: 5000, blob: 64 << 20, blobs: 5}
+	quick = plan{video: 30 * time.Second, pairs: 3, clips: 5, file: 64 << 20, copies: 3, events: 1000, blob: 16 << 20, blobs: 3}
 )
 
 // bench is one run.
@@ -72,6 +74,8 @@ var parts = []part{
 	{"memory", (*bench).memory},
 	{"throughput", (*bench).throughput},
 	{"broker", (*bench).broker},
+	{"gridfs", (*bench).gridfs},
+	{"ledger", (*bench).ledger},
 }
 
 func run(ctx context.Context, args []string, out, progress io.Writer) (err error) {
@@ -126,7 +130,7 @@ func choose(names string) ([]part, error) {
 	for name := range strings.SplitSeq(names, ",") {
 		i := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("-only: want some of conversion, memory, throughput, broker, found %q", name)
+			return nil, fmt.Errorf("-only: want some of conversion, memory, throughput, broker, ledger, found %q", name)
 		}
 		chosen = append(chosen, parts[i])
 	}
