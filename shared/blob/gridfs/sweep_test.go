@@ -92,9 +92,9 @@ func TestASlowPutIsNotSwept(t *testing.T) {
 func TestAPutThatWasSweptFails(t *testing.T) {
 	for name, test := range map[string]struct {
 		abandoned time.Duration
-		when      func(s *Store, sweep func()) io.Reader
+		when      func(sweep func()) io.Reader
 	}{
-		"and learns it from its heartbeat": {500 * time.Millisecond, func(s *Store, sweep func()) io.Reader {
+		"and learns it from its heartbeat": {500 * time.Millisecond, func(sweep func()) io.Reader {
 			first := true
 			return readerFunc(func(p []byte) (int, error) {
 				if first {
@@ -104,7 +104,7 @@ func TestAPutThatWasSweptFails(t *testing.T) {
 				return copy(p, "more"), nil // for ever
 			})
 		}},
-		"and learns it at the end": {time.Hour, func(s *Store, sweep func()) io.Reader {
+		"and learns it at the end": {time.Hour, func(sweep func()) io.Reader {
 			return readerFunc(func(p []byte) (int, error) {
 				sweep()
 				return copy(p, "all there is"), io.EOF
@@ -120,7 +120,7 @@ func TestAPutThatWasSweptFails(t *testing.T) {
 				}
 			}
 			id := blob.NewID()
-			_, err := s.Put(t.Context(), blob.Videos, id, test.when(s, sweep))
+			_, err := s.Put(t.Context(), blob.Videos, id, test.when(sweep))
 			if !fail.Is(err, fail.Unavailable) || !errors.Is(err, errTaken) {
 				t.Errorf("Put: %v, want that it was swept", err)
 			}
