@@ -38,6 +38,7 @@ func TestEveryPartMeasures(t *testing.T) {
 	want := []string{
 		"| what ", "| --", "| conversion of ", "| the same of a clip ", "| peak memory ", "| upload of 1 MiB, synced; cp without",
 		"| upload of 1 MiB, synced; cp and", "| download of 1 MiB ", "| events through the embedded broker, 1 ", "| events through the embedded broker, 16 ",
+		"| events over RabbitMQ, publishers: 1; ", "| events over RabbitMQ, publishers: 16; ",
 		"| GridFS, 1 MiB: Put ", "| GridFS, 1 MiB: Open ", "| GridFS: time to a byte ",
 		"| claims in MariaDB, 1 ", "| claims in MariaDB, 16 ",
 	}
