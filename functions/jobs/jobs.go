@@ -6,6 +6,7 @@
 package jobs
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -33,10 +34,11 @@ type Deps struct {
 	Poll     time.Duration // how often a stream looks for changes by other processes; 0 means 500 ms
 }
 
-// The length of a page of GET /jobs.
 const (
-	defaultLimit = 20
+	defaultLimit = 20 // length of a page of GET /jobs
 	maxLimit     = 100
+
+	settleIn = 30 * time.Second // for a change of a job and what follows from it
 )
 
 // New makes the function.
@@ -112,20 +114,27 @@ func (d Deps) show(w http.ResponseWriter, r *http.Request, who token.Claims) err
 	return web.JSON(w, http.StatusOK, j.View(d.Links.Result))
 }
 
+// settling is the context of a change: it goes on even if the client leaves.
+func settling(r *http.Request) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(r.Context()), settleIn)
+}
+
 func (d Deps) remove(w http.ResponseWriter, r *http.Request, who token.Claims) error {
 	j, err := d.find(r, who)
 	if err != nil {
 		return err
 	}
+	ctx, cancel := settling(r)
+	defer cancel()
 	// The ledger first: what it does not refer to nobody can reach any more,
 	// and the sweep removes what is left of it.
-	if j, err = d.Ledger.DeleteJob(r.Context(), j.ID); err != nil {
+	if j, err = d.Ledger.DeleteJob(ctx, j.ID); err != nil {
 		return err
 	}
-	if err := blob.DeleteAll(r.Context(), d.Blobs, j.Source, j.FIDs()); err != nil {
-		slog.WarnContext(r.Context(), "blobs left for the sweep", "job", j.ID, "error", err)
+	if err := blob.DeleteAll(ctx, d.Blobs, j.Source, j.FIDs()); err != nil {
+		slog.WarnContext(ctx, "blobs left for the sweep", "job", j.ID, "error", err)
 	}
-	slog.InfoContext(r.Context(), "job deleted", "job", j.ID)
+	slog.InfoContext(ctx, "job deleted", "job", j.ID)
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -135,7 +144,8 @@ func (d Deps) retry(w http.ResponseWriter, r *http.Request, who token.Claims) er
 	if err != nil {
 		return err
 	}
-	ctx := r.Context()
+	ctx, cancel := settling(r)
+	defer cancel()
 	if j, err = d.Ledger.Retry(ctx, j.ID); err != nil {
 		return err
 	}

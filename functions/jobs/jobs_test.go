@@ -140,6 +140,52 @@ func TestRetryPublishesANewRun(t *testing.T) {
 	}
 }
 
+// TestAChangeGoesOnWithoutItsClient leaves in the middle: when the blob store
+// and the broker are asked, the client is gone.
+func TestAChangeGoesOnWithoutItsClient(t *testing.T) {
+	s := fixture.New(t)
+	failed, done := s.Failed(t, "anna", "no sound"), s.Done(t, "anna", "mp3")
+	ctx, leave := context.WithCancel(t.Context())
+	h := New(Deps{
+		Ledger: s.Ledger, Blobs: leaving{s.Blobs, leave}, Events: s.Events, Verifier: s.Verifier, Links: s.Links,
+	})
+	call := func(method, path string) int {
+		r := httptest.NewRequestWithContext(ctx, method, path, nil)
+		r.Header.Set("Authorization", s.Bearer(t, "anna", false))
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w.Code
+	}
+	if code := call("DELETE", "/jobs/"+done.ID); code != 204 || s.Count(t, blob.Audio) != 0 {
+		t.Errorf("delete answers %d, %d results are left", code, s.Count(t, blob.Audio))
+	}
+	if ctx.Err() == nil {
+		t.Fatal("the client is still there")
+	}
+	ctx, leave = context.WithCancel(t.Context())
+	s.Broker.Before(leave)
+	if code := call("POST", "/jobs/"+failed.ID+"/retry"); code != 202 || len(s.Broker.Events()) != 1 {
+		t.Errorf("retry answers %d, events %v", code, s.Broker.Events())
+	}
+	if got, err := s.Ledger.Job(t.Context(), failed.ID); err != nil || got.State != job.Queued {
+		t.Errorf("the job is %s, %v", got.State, err)
+	}
+}
+
+// leaving is a store whose client leaves when something is deleted.
+type leaving struct {
+	blob.Store
+	leave func()
+}
+
+func (l leaving) Delete(ctx context.Context, bucket blob.Bucket, id string) error {
+	l.leave()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return l.Store.Delete(ctx, bucket, id)
+}
+
 // listen opens a stream and returns its lines.
 func listen(t *testing.T, s *fixture.Stores, id string) *bufio.Scanner {
 	t.Helper()
