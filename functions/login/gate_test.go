@@ -98,7 +98,8 @@ func TestGuessesAtOnceDoNotGetRoundTheLimit(t *testing.T) {
 
 func TestHangingUpDoesNotUndoAGuess(t *testing.T) {
 	ctx, hangUp := context.WithCancel(t.Context())
-	w := start(t, func(d *Deps) { d.Log = slog.New(trap{d.Log.Handler(), hangUp}) })
+	w := start(t, nil) // puts slog.Default back in the end
+	slog.SetDefault(slog.New(trap{slog.Default().Handler(), hangUp}))
 	req := httptest.NewRequestWithContext(ctx, http.MethodPost, "/login", nil)
 	req.SetBasicAuth(email, "wrong horse")
 	req.Header.Set("X-Forwarded-For", here)

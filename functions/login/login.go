@@ -29,7 +29,6 @@ type Deps struct {
 	Hasher    *user.Hasher
 	Open      bool             // whether anybody may register
 	ProxyHops int              // proxies in front whose X-Forwarded-For is believed; 0 for none
-	Log       *slog.Logger     // nil means slog.Default()
 	Now       func() time.Time // nil means the ledger's clock
 }
 
@@ -40,9 +39,6 @@ type function struct {
 
 // New makes the function.
 func New(d Deps) http.Handler {
-	if d.Log == nil {
-		d.Log = slog.Default()
-	}
 	if d.Now == nil {
 		d.Now = func() time.Time { return d.Ledger.Now() }
 	}
@@ -125,7 +121,7 @@ func (f *function) authenticate(r *http.Request, email, password string) (user.U
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleIn)
 	defer cancel()
 	if !ok {
-		f.Log.InfoContext(ctx, "login failed", "user", who.ID)
+		slog.InfoContext(ctx, "login failed", "user", who.ID)
 		if err := f.Ledger.RecordLoginFailure(ctx, p.account, p.address); err != nil {
 			return user.User{}, err
 		}
@@ -136,7 +132,7 @@ func (f *function) authenticate(r *http.Request, email, password string) (user.U
 			return user.User{}, err
 		}
 	}
-	f.Log.InfoContext(ctx, "login ok", "user", who.ID)
+	slog.InfoContext(ctx, "login ok", "user", who.ID)
 	return who, nil
 }
 

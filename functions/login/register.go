@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
 	"net/url"
@@ -59,7 +60,7 @@ func (f *function) register(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	f.Log.InfoContext(ctx, "user registered", "user", who.ID)
+	slog.InfoContext(ctx, "user registered", "user", who.ID)
 	return web.JSON(w, http.StatusCreated, account{ID: who.ID, Email: who.Email})
 }
 

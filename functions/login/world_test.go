@@ -54,7 +54,9 @@ func start(t *testing.T, change func(*Deps)) *world {
 		Ledger: l, Issuer: issuer, Verifier: token.NewVerifier(issuer.KeySet(), "test", "test", c.Now),
 		Hasher: user.NewHasher(user.HasherOptions{Concurrent: 2, Wait: time.Minute}), ProxyHops: 1,
 	}}
-	w.Log = slog.New(slog.NewTextHandler(w.log, nil))
+	before := slog.Default()
+	t.Cleanup(func() { slog.SetDefault(before) })
+	slog.SetDefault(slog.New(slog.NewTextHandler(w.log, nil)))
 	if change != nil {
 		change(&w.Deps)
 	}

@@ -11,14 +11,11 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 )
 
-// DefaultTTL is how long a token is valid unless Options says otherwise.
-const DefaultTTL = 12 * time.Hour
-
-// Options sets up an Issuer; zero fields but the first two get defaults.
+// Options sets up an Issuer. All but Now are required.
 type Options struct {
-	Issuer   string           // iss of every token; required
-	Audience string           // aud of every token; required
-	TTL      time.Duration    // from issue to expiry; default DefaultTTL, at least a second
+	Issuer   string           // iss of every token
+	Audience string           // aud of every token
+	TTL      time.Duration    // from issue to expiry, at least a second
 	Now      func() time.Time // the clock; default time.Now
 }
 
@@ -38,9 +35,6 @@ func NewIssuer(key ed25519.PrivateKey, o Options) (*Issuer, error) {
 	}
 	if o.Issuer == "" || o.Audience == "" {
 		return nil, fail.New(fail.Invalid, "a token needs an issuer and an audience")
-	}
-	if o.TTL == 0 {
-		o.TTL = DefaultTTL
 	}
 	if o.TTL < time.Second {
 		return nil, fail.New(fail.Invalid, "a token must be valid for at least 1s, not %v", o.TTL)
