@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 )
@@ -19,7 +20,9 @@ const secretBytes = 32
 
 // ReadKey reads an Ed25519 private key from a PKCS#8 PEM file. fail.NotFound
 // if there is none; fail.Invalid, with a text for the operator, for a file that
-// is something else or that others than its owner can read.
+// is something else or that others than its owner can use. Of a file that
+// belongs to another user, as one that Kubernetes mounts from a Secret does,
+// its group may read, or this process could not.
 func ReadKey(path string) (ed25519.PrivateKey, error) {
 	data, err := readPrivate(path)
 	if err != nil {
@@ -101,7 +104,11 @@ func readPrivate(path string) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fail.New(fail.Invalid, "%s is not a file", path)
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+	mode, ours := info.Mode().Perm(), true
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		ours = int(stat.Uid) == os.Geteuid()
+	}
+	if exposed(mode, ours) {
 		return nil, fail.New(fail.Invalid, "%s can be used by others (mode %04o); replace it, or run: chmod 600 %[1]s", path, mode)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, 64<<10))
@@ -109,6 +116,16 @@ func readPrivate(path string) ([]byte, error) {
 		return nil, fail.Wrap(fail.Unavailable, err, "read private file %s", path)
 	}
 	return data, nil
+}
+
+// exposed reports whether others can use a file of the mode that ought not
+// to. A file of our own could be closed to its group; one that is not ours was
+// given to us by its group.
+func exposed(mode fs.FileMode, ours bool) bool {
+	if ours {
+		return mode&0o077 != 0
+	}
+	return mode&0o037 != 0
 }
 
 // createPrivate writes a file that only its owner may read, unless one is

@@ -134,6 +134,37 @@ func TestBadKeyFilesAreRefused(t *testing.T) {
 	}
 }
 
+func TestWhoMayUseAKeyFile(t *testing.T) {
+	for mode, want := range map[os.FileMode]struct{ ours, mounted bool }{ // whether it is refused
+		0o600: {}, 0o400: {},
+		0o440: {ours: true}, 0o640: {ours: true},
+		0o460: {true, true}, 0o450: {true, true},
+		0o444: {true, true}, 0o644: {true, true}, 0o602: {true, true}, 0o601: {true, true},
+	} {
+		if got := exposed(mode, true); got != want.ours {
+			t.Errorf("mode %04o, our own file: refused %v", mode, got)
+		}
+		if got := exposed(mode, false); got != want.mounted {
+			t.Errorf("mode %04o, a mounted file: refused %v", mode, got)
+		}
+	}
+	if os.Geteuid() != 0 {
+		return // only root can make a file of somebody else's
+	}
+	path := filepath.Join(t.TempDir(), "login.pem")
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, pkcs8(t, key), 0o440)
+	if err := os.Chown(path, 65534, -1); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ReadKey(path); err != nil || !got.Equal(key) {
+		t.Errorf("a mounted file that our group may read: %v", err)
+	}
+}
+
 func TestBadSecretFilesAreRefused(t *testing.T) {
 	tests := map[string]struct {
 		data []byte
