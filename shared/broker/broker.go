@@ -146,11 +146,14 @@ func (b *Broker) Run(ctx context.Context) error {
 func (b *Broker) consume(ctx, hard context.Context, r *route) {
 	for failures := 0; ctx.Err() == nil; failures++ {
 		var came atomic.Bool
-		err := b.queue.Consume(ctx, r.queue, r.parallelism, func(d Delivery) {
-			came.Store(true)
-			b.deliver(hard, r, d)
-		})
+		err := b.prepare(ctx, r)
 		if err == nil {
+			err = b.queue.Consume(ctx, r.queue, r.parallelism, func(d Delivery) {
+				came.Store(true)
+				b.deliver(hard, r, d)
+			})
+		}
+		if err == nil || ctx.Err() != nil {
 			return
 		}
 		if came.Load() {
@@ -163,6 +166,14 @@ func (b *Broker) consume(ctx, hard context.Context, r *route) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// prepare tells the queue what it will need, where it wants to know.
+func (b *Broker) prepare(ctx context.Context, r *route) error {
+	if p, ok := b.queue.(Preparer); ok {
+		return p.Prepare(ctx, r.queue, r.policy.Waits(r.forever)...)
+	}
+	return nil
 }
 
 const (

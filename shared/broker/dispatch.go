@@ -32,7 +32,6 @@ const (
 	maxErrorData = 1024
 	noStatus     = -1
 	finishIn     = 30 * time.Second // bounds the write that ends a delivery
-	maxDeadWait  = time.Minute      // between two tries to deliver a dead letter
 )
 
 // answer is what a subscriber made of an event.
@@ -98,17 +97,9 @@ func (b *Broker) finish(ctx context.Context, log *slog.Logger, r *route, d Deliv
 	if !r.forever && n > r.policy.Retry {
 		return b.bury(ctx, log, r, d, e, a)
 	}
-	log.InfoContext(ctx, "event will be delivered again", "in", r.wait(n))
-	return d.Retry(ctx, r.wait(n))
-}
-
-// wait is how long the n-th retry waits. A dead letter's is bounded, so that
-// it reaches its sink soon after that is back.
-func (r *route) wait(n int) time.Duration {
-	if r.forever {
-		return min(r.policy.Backoff(n), maxDeadWait)
-	}
-	return r.policy.Backoff(n)
+	wait := r.policy.wait(n, r.forever)
+	log.InfoContext(ctx, "event will be delivered again", "in", wait)
+	return d.Retry(ctx, wait)
 }
 
 // reply ends a delivery and publishes the subscriber's reply in the same

@@ -64,6 +64,14 @@ type Queue interface {
 	Close() error
 }
 
+// Preparer is a Queue to which the first mention of a queue, or of a delay for
+// Retry, is dear: it would rather know them all beforehand.
+type Preparer interface {
+	// Prepare makes what the queue and these delays need. What has been made
+	// stays; to make it again is no error.
+	Prepare(ctx context.Context, queue string, delays ...time.Duration) error
+}
+
 // Delivery is one message in the hands of one handler, who ends it by exactly
 // one of Ack, Retry and Return. An error from them means that the message may
 // come again; the handler may then try once more or leave it unfinished.

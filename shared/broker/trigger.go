@@ -42,6 +42,35 @@ func (p Policy) Backoff(n int) time.Duration {
 	return time.Duration(wait)
 }
 
+const (
+	maxDeadWait = time.Minute // between two tries to deliver a dead letter
+	maxWaits    = 16          // that Waits tells
+)
+
+// wait is how long the n-th retry of an event, or of a dead letter, waits. A
+// dead letter's is bounded, so that it reaches its sink soon after that is
+// back.
+func (p Policy) wait(n int, dead bool) time.Duration {
+	if dead {
+		return min(p.Backoff(n), maxDeadWait)
+	}
+	return p.Backoff(n)
+}
+
+// Waits are the times that the retries of an event, or those of a dead
+// letter, wait: the first 16 of them, as some policies know thousands.
+func (p Policy) Waits(dead bool) []time.Duration {
+	var all []time.Duration
+	for n := 1; len(all) < maxWaits && (dead || n <= p.Retry); n++ {
+		wait := p.wait(n, dead)
+		if n > 1 && wait == all[len(all)-1] {
+			break // and so are all that follow
+		}
+		all = append(all, wait)
+	}
+	return all
+}
+
 // Match reports whether the event has every attribute of the filter, with the
 // same value or, where the filter has "", with any value but the empty one.
 // No filter matches every event.

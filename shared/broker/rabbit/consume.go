@@ -74,13 +74,11 @@ func (q *Queue) subscribe(ctx context.Context, queue string, limit int) (*subscr
 	if err := k.declare(at.topology); err != nil {
 		return nil, err
 	}
-	ch, err := k.channel()
-	if err != nil {
-		return nil, err
-	}
-	s := &subscription{link: k, channel: ch, queue: queue, closes: ch.NotifyClose(make(chan *amqp.Error, 1))}
-	err = k.within(func() error {
-		if err := ch.Qos(limit, 0, false); err != nil {
+	s := &subscription{link: k, queue: queue}
+	s.channel, err = k.open(func(ch *amqp.Channel) error {
+		s.closes = ch.NotifyClose(make(chan *amqp.Error, 1))
+		err := ch.Qos(limit, 0, false)
+		if err != nil {
 			return err
 		}
 		s.deliveries, err = ch.Consume(name, consumerTag, false, false, false, false, nil)
@@ -111,8 +109,8 @@ func (s *subscription) next(ctx context.Context, slots chan struct{}) *amqp.Deli
 
 // cancel ends the sending of messages and returns those that have no handler.
 func (s *subscription) cancel() {
-	if s.link.within(func() error { return s.channel.Cancel(consumerTag, false) }) != nil {
-		return // the channel is lost, and they return by themselves
+	if s.link.call(func() error { return s.channel.Cancel(consumerTag, false) }, func() {}) != nil {
+		return // they return with the end of the channel
 	}
 	for d := range s.deliveries {
 		_ = d.Nack(false, true)
@@ -121,7 +119,9 @@ func (s *subscription) cancel() {
 
 // close returns what was not finished, and tells why no more came.
 func (s *subscription) close() error {
-	_ = s.link.within(s.channel.Close)
+	if err := s.link.call(s.channel.Close, func() {}); err != nil {
+		return err
+	}
 	if reason := <-s.closes; reason != nil {
 		return reason
 	}

@@ -2,6 +2,7 @@ package rabbit
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -154,7 +155,7 @@ func (l *line) connect() (*link, error) {
 		}
 		return nil, err
 	}
-	k := &link{Connection: conn, socket: socket, declared: map[string]bool{}, blocked: make(chan struct{})}
+	k := &link{Connection: conn, socket: socket, line: l, posts: map[string]*post{}, blocked: make(chan struct{})}
 	notices := conn.NotifyBlocked(make(chan amqp.Blocking, 1))
 	l.working.Go(func() { l.watch(k, notices) })
 	return k, nil
@@ -173,6 +174,19 @@ func (l *line) watch(k *link, notices <-chan amqp.Blocking) {
 	}
 }
 
+// begin runs f, for close to wait for; it is errClosed after that.
+func (l *line) begin(f func()) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-l.done:
+		return errClosed
+	default:
+		l.working.Go(f)
+		return nil
+	}
+}
+
 // close ends the connection and waits for all that belongs to it.
 func (l *line) close() {
 	l.stop.Do(func() {
@@ -187,7 +201,9 @@ func (l *line) close() {
 			l.mu.Unlock()
 		}
 		if current != nil {
-			_ = current.within(func() error { return current.Close() })
+			timer := time.AfterFunc(answerIn, func() { _ = current.socket.Close() })
+			_ = current.Close()
+			timer.Stop()
 		}
 		l.working.Wait()
 	})
@@ -197,13 +213,12 @@ func (l *line) close() {
 type link struct {
 	*amqp.Connection
 	socket net.Conn
-
-	declaring sync.Mutex
-	declared  map[string]bool // what was declared over it; see ensure
+	line   *line
 
 	mu      sync.Mutex
-	blocked chan struct{} // closed while the server takes no messages
-	reason  string        // for that; empty while it does
+	posts   map[string]*post // by exchange and place
+	blocked chan struct{}    // closed while the server takes no messages
+	reason  string           // for that; empty while it does
 }
 
 func (k *link) block(active bool, reason string) {
@@ -232,21 +247,52 @@ func (k *link) refusal() (<-chan struct{}, error) {
 	return k.blocked, nil
 }
 
-// within makes a call to the server, which cannot be told how long it may
-// take. When it takes longer than answerIn the connection is cut.
-func (k *link) within(call func() error) error {
-	timer := time.AfterFunc(answerIn, func() { _ = k.socket.Close() })
+// call makes calls to the server, which cannot be told how long they may
+// take: after answerIn they are left to themselves, and late is called once
+// they have succeeded. The connection is not cut for them, as they may wait
+// for a single queue that has no leader.
+func (k *link) call(do func() error, late func()) error {
+	made, given := make(chan error), make(chan struct{})
+	err := k.line.begin(func() {
+		err := do()
+		select {
+		case made <- err:
+		case <-given:
+			if err == nil {
+				late()
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	timer := time.NewTimer(answerIn)
 	defer timer.Stop()
-	return call()
+	select {
+	case err := <-made:
+		return err
+	case <-timer.C:
+		close(given)
+		return fmt.Errorf("no answer within %v", answerIn)
+	}
 }
 
-// channel opens a channel.
-func (k *link) channel() (ch *amqp.Channel, err error) {
-	err = k.within(func() error {
-		ch, err = k.Channel()
+// open opens a channel and sets it up.
+func (k *link) open(setUp func(*amqp.Channel) error) (*amqp.Channel, error) {
+	var ch *amqp.Channel
+	err := k.call(func() (err error) {
+		if ch, err = k.Channel(); err != nil {
+			return err
+		}
+		if err = setUp(ch); err != nil {
+			_ = ch.Close()
+		}
 		return err
-	})
-	return ch, err
+	}, func() { _ = ch.Close() })
+	if err != nil {
+		return nil, err
+	}
+	return ch, nil
 }
 
 // impatient is a connection that fails when the other side does not read.

@@ -52,7 +52,7 @@ func (q *Queue) send(ctx context.Context, all []parcel) error {
 		if err != nil {
 			return err
 		}
-		lost, err := q.attempt(ctx, k, all)
+		lost, err := k.attempt(ctx, all)
 		if err != nil && (again || !missing(err)) {
 			return fail.Wrap(fail.Unavailable, err, "publish to RabbitMQ")
 		}
@@ -77,22 +77,18 @@ func missing(err error) bool {
 }
 
 // attempt publishes parcels once and returns those that could not be routed.
-func (q *Queue) attempt(ctx context.Context, k *link, all []parcel) (lost []parcel, err error) {
+func (k *link) attempt(ctx context.Context, all []parcel) (lost []parcel, err error) {
 	blocked, err := k.refusal()
 	if err != nil {
 		return nil, err
 	}
+	publishers, receipts := make([]*publisher, len(all)), make([]*receipt, len(all))
 	for i := range all {
-		if err := k.ensure(all[i].at); err != nil {
+		if publishers[i], err = k.publisher(all[i].at); err != nil {
 			return nil, err
 		}
 	}
-	p, err := q.publisher(k)
-	if err != nil {
-		return nil, err
-	}
-	receipts := make([]*receipt, len(all))
-	for i := range all {
+	for i, p := range publishers {
 		if receipts[i], err = p.publish(all[i]); err != nil {
 			return nil, err
 		}
@@ -106,7 +102,7 @@ func (q *Queue) attempt(ctx context.Context, k *link, all []parcel) (lost []parc
 			_, err := k.refusal()
 			return nil, err
 		case <-timer.C:
-			return nil, fmt.Errorf("no confirmation within %v", confirmIn)
+			return nil, fmt.Errorf("%s: no confirmation within %v", all[i].at.name, confirmIn)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -120,25 +116,70 @@ func (q *Queue) attempt(ctx context.Context, k *link, all []parcel) (lost []parc
 	return lost, nil
 }
 
-// publisher returns the channel for publishing over a connection.
-func (q *Queue) publisher(k *link) (*publisher, error) {
-	q.opening.Lock()
-	defer q.opening.Unlock()
-	if q.current != nil && q.current.link == k && !q.current.channel.IsClosed() {
-		return q.current, nil
+// post is what a connection has for the messages to one place: a channel of
+// its own, as the server stops reading from a channel while the queue has no
+// leader.
+type post struct {
+	mu        sync.Mutex
+	declared  bool
+	publisher *publisher
+	err       error     // of the last attempt to open it
+	failed    time.Time // when that was
+}
+
+func (k *link) post(at place) *post {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	name := at.exchange + " " + at.name
+	if k.posts[name] == nil {
+		k.posts[name] = new(post)
 	}
-	p, err := newPublisher(k)
-	if err != nil {
-		return nil, err
+	return k.posts[name]
+}
+
+// forget lets a place be declared once more.
+func (k *link) forget(at place) {
+	p := k.post(at)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.declared = false
+}
+
+// publisher returns the channel for messages to a place, and declares that if
+// need be.
+func (k *link) publisher(at place) (*publisher, error) {
+	post := k.post(at)
+	post.mu.Lock()
+	defer post.mu.Unlock()
+	if post.declared && post.publisher != nil && !post.publisher.channel.IsClosed() {
+		return post.publisher, nil
 	}
-	q.working.Go(p.collect)
-	q.current = p
-	return p, nil
+	// Those who have waited for an attempt share its failure.
+	if time.Since(post.failed) < time.Second {
+		return nil, post.err
+	}
+	if err := post.open(k, at); err != nil {
+		post.err, post.failed = fmt.Errorf("%s: %w", at.name, err), time.Now()
+		return nil, post.err
+	}
+	return post.publisher, nil
+}
+
+func (p *post) open(k *link, at place) (err error) {
+	if !p.declared {
+		if err := k.declare(at.topology); err != nil {
+			return err
+		}
+		p.declared = true
+	}
+	if p.publisher == nil || p.publisher.channel.IsClosed() {
+		p.publisher, err = newPublisher(k)
+	}
+	return err
 }
 
 // publisher is a channel in confirm mode.
 type publisher struct {
-	link     *link
 	channel  *amqp.Channel
 	returns  <-chan amqp.Return
 	confirms <-chan amqp.Confirmation
@@ -160,16 +201,22 @@ type receipt struct {
 }
 
 func newPublisher(k *link) (*publisher, error) {
-	ch, err := k.channel()
+	p := &publisher{waiting: map[uint64]*receipt{}}
+	ch, err := k.open(func(ch *amqp.Channel) error {
+		// With room: what finds none for five seconds is thrown away.
+		p.returns = ch.NotifyReturn(make(chan amqp.Return, 256))
+		p.confirms = ch.NotifyPublish(make(chan amqp.Confirmation, 256))
+		p.closes = ch.NotifyClose(make(chan *amqp.Error, 1))
+		return ch.Confirm(false)
+	})
 	if err != nil {
 		return nil, err
 	}
-	p := &publisher{link: k, channel: ch, waiting: map[uint64]*receipt{}}
-	// With room: what finds none for five seconds is thrown away.
-	p.returns = ch.NotifyReturn(make(chan amqp.Return, 256))
-	p.confirms = ch.NotifyPublish(make(chan amqp.Confirmation, 256))
-	p.closes = ch.NotifyClose(make(chan *amqp.Error, 1))
-	return p, k.within(func() error { return ch.Confirm(false) })
+	p.channel = ch
+	if err := k.line.begin(p.collect); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // publish writes a message. Its number goes with it as the correlation id, by

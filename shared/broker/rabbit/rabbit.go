@@ -8,7 +8,7 @@ package rabbit
 import (
 	"context"
 	"log/slog"
-	"sync"
+	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/broker"
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
@@ -28,10 +28,6 @@ type Queue struct {
 	prefix  prefix
 	log     *slog.Logger
 	out, in *line // for publishing, for consuming
-
-	opening sync.Mutex
-	current *publisher
-	working sync.WaitGroup
 }
 
 // Open makes a Queue of an address:
@@ -66,6 +62,31 @@ func (q *Queue) Publish(ctx context.Context, m broker.Message, queues ...string)
 	return q.send(ctx, all)
 }
 
+// Prepare implements broker.Preparer.
+func (q *Queue) Prepare(ctx context.Context, queue string, delays ...time.Duration) error {
+	at, err := q.prefix.of(queue)
+	if err != nil {
+		return err
+	}
+	k, err := q.out.get(ctx)
+	if err != nil {
+		return err
+	}
+	all := []topology{at.topology}
+	for _, after := range delays {
+		if at, err = q.prefix.later(queue, after); err != nil {
+			return err
+		}
+		all = append(all, at.topology)
+	}
+	for _, t := range all {
+		if err := k.declare(t); err != nil {
+			return fail.Wrap(fail.Unavailable, err, "declare what queue %s needs", queue)
+		}
+	}
+	return nil
+}
+
 // Ready reports, as fail.Unavailable, why messages cannot be published or
 // consumed at the moment. It declares what all queues have in common.
 func (q *Queue) Ready(ctx context.Context) error {
@@ -86,6 +107,5 @@ func (q *Queue) Ready(ctx context.Context) error {
 func (q *Queue) Close() error {
 	q.in.close()
 	q.out.close()
-	q.working.Wait()
 	return nil
 }

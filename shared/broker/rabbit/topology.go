@@ -150,16 +150,14 @@ func round(d time.Duration) int64 {
 }
 
 // declare declares a topology; what is there already stays.
-func (k *link) declare(t topology) (err error) {
-	ch, err := k.channel()
-	if err != nil {
-		return err
-	}
-	err = k.within(func() error { return t.declare(ch) })
-	if err != nil {
-		return err // the server has closed the channel
-	}
-	return k.within(ch.Close)
+func (k *link) declare(t topology) error {
+	_, err := k.open(func(ch *amqp.Channel) error {
+		if err := t.declare(ch); err != nil {
+			return err
+		}
+		return ch.Close()
+	})
+	return err
 }
 
 func (t topology) declare(ch *amqp.Channel) error {
@@ -179,25 +177,4 @@ func (t topology) declare(ch *amqp.Channel) error {
 		}
 	}
 	return nil
-}
-
-// ensure declares a place unless that was done over this connection.
-func (k *link) ensure(at place) error {
-	k.declaring.Lock()
-	defer k.declaring.Unlock()
-	if k.declared[at.name] {
-		return nil
-	}
-	if err := k.declare(at.topology); err != nil {
-		return fail.Wrap(fail.Unavailable, err, "declare %s", at.name)
-	}
-	k.declared[at.name] = true
-	return nil
-}
-
-// forget lets ensure declare a place once more.
-func (k *link) forget(at place) {
-	k.declaring.Lock()
-	defer k.declaring.Unlock()
-	delete(k.declared, at.name)
 }
