@@ -36,8 +36,13 @@ func NewMySQL(dir string) (*Server, error) {
 	if dir, err = os.MkdirTemp(dir, "mysql-*"); err != nil {
 		return nil, err
 	}
-	data, first := filepath.Join(dir, "data"), filepath.Join(dir, "first.sql")
-	args := []string{"--no-defaults", "--datadir=" + data}
+	data, first, temporary := filepath.Join(dir, "data"), filepath.Join(dir, "first.sql"), filepath.Join(dir, "tmp")
+	if err := os.Mkdir(temporary, 0o700); err != nil {
+		return nil, err
+	}
+	// A server that starts removes the temporary tables it finds: also those of
+	// another, in a folder that they share.
+	args := []string{"--no-defaults", "--datadir=" + data, "--tmpdir=" + temporary}
 	if os.Getuid() == 0 {
 		args = append(args, "--user=root")
 	}
