@@ -75,16 +75,7 @@ func subscriber(t *testing.T) (address string, next func() delivered) {
 		w.WriteHeader(http.StatusNoContent)
 	}))
 	t.Cleanup(s.Close)
-	return s.URL, func() delivered {
-		t.Helper()
-		select {
-		case d := <-all:
-			return d
-		case <-time.After(time.Minute):
-			t.Fatal("no event within a minute")
-		}
-		return delivered{}
-	}
+	return s.URL, func() delivered { t.Helper(); return receive(t, "an event", all) }
 }
 
 // ours opens a queue of our own broker on the server, and tells what the

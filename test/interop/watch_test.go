@@ -2,7 +2,6 @@ package interop_test
 
 import (
 	"testing"
-	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 )
@@ -33,15 +32,6 @@ func (w *world) watch(t *testing.T, exchange, header, value string) (next func()
 	}
 	return func() amqp.Delivery {
 		t.Helper()
-		select {
-		case m, ok := <-messages:
-			if !ok {
-				t.Fatal("the connection to RabbitMQ is lost")
-			}
-			return m
-		case <-time.After(time.Minute):
-			t.Fatalf("no message with %s=%s within a minute", header, value)
-		}
-		return amqp.Delivery{}
+		return receive(t, "a message with "+header+"="+value, messages)
 	}
 }
