@@ -333,11 +333,16 @@ func Run(ctx context.Context, c config.Config, l net.Listener, out io.Writer) er
 	}
 	s.Start()
 	slog.Info("serving", "address", "http://"+l.Addr().String(), "data", c.DataDir)
+	return s.serve(ctx, l)
+}
+
+// serve serves what was started, and stops it.
+func (s *System) serve(ctx context.Context, l net.Listener) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	defer context.AfterFunc(s.broken, end)()
-	defer context.AfterFunc(ctx, func() { slog.Info("draining", "within", c.DrainTimeout) })()
-	err = web.Server{Handler: s.handler, Ready: s.Ready, Drain: c.DrainTimeout}.Serve(ctx, l)
+	defer context.AfterFunc(ctx, func() { slog.Info("draining", "within", s.config.DrainTimeout) })()
+	err := web.Server{Handler: s.handler, Ready: s.Ready, Drain: s.config.DrainTimeout}.Serve(ctx, l)
 	err = errors.Join(err, context.Cause(s.broken), s.Stop())
 	slog.Info("stopped")
 	return err
