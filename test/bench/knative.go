@@ -79,7 +79,7 @@ func (b *bench) knative(ctx context.Context) (rows []row, err error) {
 				return nil, fmt.Errorf("ours: %w", err)
 			}
 			if p.rival, err = b.send(ctx, rival, publishers); err != nil {
-				return nil, fmt.Errorf("Knative's: %w", err)
+				return nil, fmt.Errorf("over Knative: %w", err)
 			}
 			b.log.Printf("knative: %d events of %d publishers in %v, Knative's in %v", b.events, publishers, p.ours, p.rival)
 			pairs = append(pairs, p)

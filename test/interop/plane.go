@@ -78,7 +78,8 @@ func (p Plane) delivery(r Route, queue, service string) []string {
 
 func (p Plane) program(program, name, url string, ready func(context.Context) error, env ...string) servers.Program {
 	return servers.Program{Name: name, URL: url, Ready: ready, Command: func() *exec.Cmd {
-		cmd := exec.Command(filepath.Join(p.Programs, program))
+		// What ends it is the Server that it becomes.
+		cmd := exec.CommandContext(context.Background(), filepath.Join(p.Programs, program))
 		cmd.Env = append([]string{"SYSTEM_NAMESPACE=" + namespace, "PATH=" + os.Getenv("PATH")}, env...)
 		return cmd
 	}}

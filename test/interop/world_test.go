@@ -208,17 +208,6 @@ func (w *world) audio(t *testing.T) int {
 	return n
 }
 
-// mailsOf returns the mails about a job.
-func (w *world) mailsOf(id string) []string {
-	var all []string
-	for _, m := range w.mails.Mails() {
-		if strings.Contains(m, id) {
-			all = append(all, m)
-		}
-	}
-	return all
-}
-
 // eventually polls until the condition holds.
 func eventually(t *testing.T, what string, within time.Duration, condition func() bool) {
 	t.Helper()
