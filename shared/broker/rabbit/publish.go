@@ -14,8 +14,14 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 )
 
-// confirmIn bounds the wait for the server to confirm a message.
-const confirmIn = 10 * time.Second
+const (
+	// confirmIn bounds the wait for the server to confirm a message.
+	confirmIn = 10 * time.Second
+	// declareAfter is for consumers to hear that their queue is gone before
+	// there is another one of its name: to those who hear it too late, the
+	// server assigns messages and does not deliver them.
+	declareAfter = 500 * time.Millisecond
+)
 
 // parcel is a message on its way to a place.
 type parcel struct {
@@ -65,8 +71,21 @@ func (q *Queue) send(ctx context.Context, all []parcel) error {
 		for i := range all {
 			k.forget(all[i].at)
 		}
+		if len(all) > 0 {
+			pause(ctx, declareAfter)
+		}
 	}
 	return nil
+}
+
+// pause waits, at most until ctx is done.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // missing reports whether the server closed the channel because an exchange
