@@ -1,6 +1,7 @@
 package servers
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -35,7 +36,7 @@ func NewMailbox(t testing.TB) *Mailbox {
 
 // Open begins to take mail.
 func (b *Mailbox) Open() error {
-	l, err := net.Listen("tcp", b.address)
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", b.address)
 	if err != nil {
 		return err
 	}

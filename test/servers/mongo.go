@@ -28,7 +28,7 @@ func NewMongo(dir string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := exec.Command(goTool, "list", "-m", "-f", "{{.Dir}}", module).Output()
+	root, err := command(goTool, "list", "-m", "-f", "{{.Dir}}", module).Output()
 	if err != nil {
 		return nil, fmt.Errorf("find the module: %w", err)
 	}
@@ -36,7 +36,7 @@ func NewMongo(dir string) (*Server, error) {
 		return nil, err
 	}
 	program, data := filepath.Join(dir, "mongo"), filepath.Join(dir, "data")
-	build := exec.Command(goTool, "build", "-C", filepath.Join(strings.TrimSpace(string(root)), "test", "mongo"), "-o", program, ".")
+	build := command(goTool, "build", "-C", filepath.Join(strings.TrimSpace(string(root)), "test", "mongo"), "-o", program, ".")
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build test/mongo: %w\n%s", err, out)
 	}
@@ -46,7 +46,7 @@ func NewMongo(dir string) (*Server, error) {
 	url := "mongodb://" + local(port) + "/alchemist"
 	return open(&Server{
 		name: "the Mongo-wire server", dir: dir, url: url,
-		command: func() *exec.Cmd { return exec.Command(program, "-listen", local(port), "-data", data) },
+		command: func() *exec.Cmd { return command(program, "-listen", local(port), "-data", data) },
 		ready: func(ctx context.Context) error {
 			return inMongo(ctx, url, func(ctx context.Context, c *mongo.Client) error { return c.Ping(ctx, nil) })
 		},

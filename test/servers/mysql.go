@@ -46,7 +46,7 @@ func NewMySQL(dir string) (*Server, error) {
 	if os.Getuid() == 0 {
 		args = append(args, "--user=root")
 	}
-	out, err := exec.Command(install, append(args, "--auth-root-authentication-method=normal", "--skip-test-db")...).CombinedOutput()
+	out, err := command(install, append(args, "--auth-root-authentication-method=normal", "--skip-test-db")...).CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("make the database folder: %w\n%s", err, out)
 	}
@@ -60,7 +60,7 @@ func NewMySQL(dir string) (*Server, error) {
 		"--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M")
 	return open(&Server{
 		name: "MariaDB", dir: dir, url: fmt.Sprintf("mysql://%s:%s@%s/%s", mysqlUser, mysqlPassword, local(port), mysqlDatabase),
-		command: func() *exec.Cmd { return exec.Command(daemon, args...) },
+		command: func() *exec.Cmd { return command(daemon, args...) },
 		ready: func(ctx context.Context) error {
 			return inMySQL(ctx, local(port), mysqlUser, mysqlPassword, mysqlDatabase, "SELECT 1")
 		},

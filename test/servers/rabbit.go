@@ -54,7 +54,7 @@ func NewRabbit(dir string) (*Server, error) {
 	names, err := open(&Server{
 		name: "epmd", dir: filepath.Join(dir, "epmd"),
 		command: func() *exec.Cmd {
-			return exec.Command(mapper, "-address", "127.0.0.1", "-port", strconv.Itoa(ports[2]))
+			return command(mapper, "-address", "127.0.0.1", "-port", strconv.Itoa(ports[2]))
 		},
 		ready: func(ctx context.Context) error { return dial(ctx, local(ports[2])) },
 	})
@@ -65,7 +65,7 @@ func NewRabbit(dir string) (*Server, error) {
 	return open(&Server{
 		name: "RabbitMQ", dir: dir, url: url, close: []func(){func() { _ = names.Remove() }}, env: env,
 		command: func() *exec.Cmd {
-			cmd := exec.Command(daemon)
+			cmd := command(daemon)
 			cmd.Env = env
 			return cmd
 		},

@@ -178,9 +178,10 @@ func freePort() (int, error) {
 
 func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// ErrMissing is in the chain of an error about a program that is not
-// installed.
-var ErrMissing = errors.New("not installed")
+// command is a program that ends when it is told to: not with a context.
+func command(program string, args ...string) *exec.Cmd {
+	return exec.CommandContext(context.Background(), program, args...) // #nosec G204 -- programs of this package's own choice
+}
 
 // find looks programs up in PATH and where Debian keeps them.
 func find(program string, places ...string) (string, error) {
@@ -189,5 +190,5 @@ func find(program string, places ...string) (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("%s: %w", program, ErrMissing)
+	return "", fmt.Errorf("%s is not installed: `make test` does that", program)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -119,7 +118,9 @@ func StartRabbit(t testing.TB) *Server { t.Helper(); return own(t, NewRabbit) }
 func own(t testing.TB, start func(dir string) (*Server, error)) *Server {
 	t.Helper()
 	s, err := start("")
-	need(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the end of the log of %s:\n%s", s.name, s.tail())
@@ -131,22 +132,12 @@ func own(t testing.TB, start func(dir string) (*Server, error)) *Server {
 	return s
 }
 
-// need ends a test whose server is not there: as skipped where it is not
-// installed, but never in CI.
-func need(t testing.TB, err error) {
-	t.Helper()
-	if errors.Is(err, ErrMissing) && os.Getenv("CI") != "true" {
-		t.Skipf("%v: `make test` installs it", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func parse(t testing.TB, address func() (string, error)) *url.URL {
 	t.Helper()
 	text, err := address()
-	need(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	u, err := url.Parse(text)
 	if err != nil {
 		t.Fatal(err)

@@ -25,7 +25,7 @@ func (q *Queue) Consume(ctx context.Context, queue string, limit int, handle fun
 	s, err := q.subscribe(ctx, queue, limit)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the end of ctx is the way to end it
 		}
 		return fail.Wrap(fail.Unavailable, err, "consume from queue %s", queue)
 	}
@@ -43,7 +43,7 @@ func (q *Queue) Consume(ctx context.Context, queue string, limit int, handle fun
 	handlers.Wait()
 	reason := s.close()
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // the end of ctx is the way to end it
 	}
 	return fail.Wrap(fail.Unavailable, reason, "consume from queue %s", queue)
 }

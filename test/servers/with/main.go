@@ -48,7 +48,7 @@ func run(command []string) (code int, err error) {
 	if err != nil || ctx.Err() != nil {
 		return 1, err
 	}
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...) // #nosec G204 -- the program that the caller names
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...) // #nosec G204 G702 -- the program that the caller names
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(append(os.Environ(), "DATA_DIR="+filepath.Join(dir, "data")), env...)
