@@ -98,6 +98,12 @@ func launch(t *testing.T, p *place, port string, env ...string) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return execute(t, path, p, port, env...)
+}
+
+// execute starts any of our programs.
+func execute(t *testing.T, path string, p *place, port string, env ...string) *server {
+	t.Helper()
 	s := &server{place: p, url: "http://127.0.0.1:" + port, log: &lockedBuffer{}, out: &lockedBuffer{}, exited: make(chan struct{})}
 	s.cmd = exec.Command(path)
 	s.cmd.Env = append([]string{
