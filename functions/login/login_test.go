@@ -144,7 +144,14 @@ func TestFiftyLoginsAtOnceAllEndWell(t *testing.T) {
 	var all sync.WaitGroup
 	for range 50 {
 		all.Go(func() {
-			if r := login(t, w.url, email, password, here); r.status != http.StatusOK {
+			r := login(t, w.url, email, password, here)
+			for range 5 { // on a busy machine some are told to come again
+				if r.status != http.StatusServiceUnavailable || r.header.Get("Retry-After") == "" {
+					break
+				}
+				r = login(t, w.url, email, password, here)
+			}
+			if r.status != http.StatusOK {
 				t.Errorf("answer: %+v", r)
 			}
 		})
