@@ -269,13 +269,16 @@ func sIGTERMLosesNoJobAndCutsNoResponse(t *testing.T, p *place) {
 	content := video(t, 1)
 	half, gone := make(chan struct{}), make(chan struct{})
 	req := c.uploadRequest(t, "slow.mp4", &slow{bytes.NewReader(content[:len(content)/2]), bytes.NewReader(content[len(content)/2:]), half, gone})
+	// The server asks for the content once it reads it: then the upload is under way.
+	req.Header.Set("Expect", "100-continue")
+	asking := &http.Client{Transport: &http.Transport{ExpectContinueTimeout: time.Minute}}
 	type answer struct {
 		status int
 		body   []byte
 	}
 	answers := make(chan answer, 1)
 	go func() {
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := asking.Do(req)
 		if err != nil {
 			answers <- answer{0, []byte(err.Error())}
 			return

@@ -46,7 +46,7 @@ func recover(t *testing.T, s *Store) {
 func TestAServerThatIsAwayOrHangsIsUnavailableUntilItIsBack(t *testing.T) {
 	server := servers.StartMongo(t)
 	server.Kill()
-	s := store(t, server.URL()+"?serverSelectionTimeoutMS=300&connectTimeoutMS=500&timeoutMS=1000&heartbeatFrequencyMS=500", Options{})
+	s := store(t, server.URL()+"?serverSelectionTimeoutMS=300&connectTimeoutMS=500&timeoutMS=3000&heartbeatFrequencyMS=500", Options{})
 	id := blob.NewID()
 	unavailable := func(when string, limit time.Duration) {
 		t.Helper()
@@ -63,7 +63,7 @@ func TestAServerThatIsAwayOrHangsIsUnavailableUntilItIsBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	recover(t, s)
-	p := content(20 * chunkSize)
+	p := content(8 * chunkSize)
 	if _, err := s.Put(t.Context(), blob.Videos, id, bytes.NewReader(p)); err != nil {
 		t.Fatal(err)
 	}
@@ -74,8 +74,8 @@ func TestAServerThatIsAwayOrHangsIsUnavailableUntilItIsBack(t *testing.T) {
 
 	server.Pause()
 	until(t, "the server hangs", func() bool { return s.Ready(t.Context()) != nil })
-	unavailable("while its server hangs", 45*time.Second)
-	within(t, 10*time.Second, "a read while its server hangs", func() {
+	unavailable("while its server hangs", 90*time.Second)
+	within(t, 20*time.Second, "a read while its server hangs", func() {
 		if _, err := io.Copy(io.Discard, r); !fail.Is(err, fail.Unavailable) {
 			t.Errorf("read: %v, want unavailable", err)
 		}
