@@ -15,7 +15,9 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 )
 
-func TestEachMatchingTriggerGetsTheEvent(t *testing.T) {
+func TestEachMatchingTriggerGetsTheEvent(t *testing.T) { each(t, eachMatchingTriggerGetsTheEvent) }
+
+func eachMatchingTriggerGetsTheEvent(t *testing.T, start starter) {
 	got := make(chan string, 9)
 	to := func(name string) http.HandlerFunc {
 		return func(_ http.ResponseWriter, r *http.Request) { got <- name + " " + read(t, r).ID() }
@@ -29,7 +31,9 @@ func TestEachMatchingTriggerGetsTheEvent(t *testing.T) {
 	nothing(t, got)
 }
 
-func TestParallelismIsReachedAndKept(t *testing.T) {
+func TestParallelismIsReachedAndKept(t *testing.T) { each(t, parallelismIsReachedAndKept) }
+
+func parallelismIsReachedAndKept(t *testing.T, start starter) {
 	const limit = 3
 	var now, most atomic.Int32
 	full, release, done := make(chan bool), make(chan bool), make(chan bool, 99)
@@ -74,7 +78,9 @@ func dead(o *broker.Options) {
 	}
 }
 
-func TestDrainLetsDeliveriesEnd(t *testing.T) {
+func TestDrainLetsDeliveriesEnd(t *testing.T) { each(t, drainLetsDeliveriesEnd) }
+
+func drainLetsDeliveriesEnd(t *testing.T, start starter) {
 	started, release, calls := make(chan bool, 9), make(chan bool), atomic.Int32{}
 	w := start(t, manifest([4]string{"a", "dev.test.a", "a", quick}), map[string]http.HandlerFunc{
 		"a": func(http.ResponseWriter, *http.Request) {
@@ -102,7 +108,9 @@ func TestDrainLetsDeliveriesEnd(t *testing.T) {
 	nothing(t, started)
 }
 
-func TestDrainReturnsWhatDoesNotEnd(t *testing.T) {
+func TestDrainReturnsWhatDoesNotEnd(t *testing.T) { each(t, drainReturnsWhatDoesNotEnd) }
+
+func drainReturnsWhatDoesNotEnd(t *testing.T, start starter) {
 	// No retries: a counted attempt would end the event.
 	const delivery = `{retry: 0, deadLetterSink: {ref: {kind: Service, name: dead}}}`
 	var again atomic.Bool

@@ -124,7 +124,9 @@ func first(h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-func TestRequestToASubscriber(t *testing.T) {
+func TestRequestToASubscriber(t *testing.T) { each(t, requestToASubscriber) }
+
+func requestToASubscriber(t *testing.T, start starter) {
 	got := make(chan *http.Request, 1)
 	w := start(t, manifest([4]string{"a", "dev.test.a", "a", ""}), map[string]http.HandlerFunc{
 		"a": func(_ http.ResponseWriter, r *http.Request) { got <- r },
@@ -146,7 +148,9 @@ func TestRequestToASubscriber(t *testing.T) {
 	}
 }
 
-func TestBackoffIsKept(t *testing.T) {
+func TestBackoffIsKept(t *testing.T) { each(t, backoffIsKept) }
+
+func backoffIsKept(t *testing.T, start starter) {
 	times := make(chan time.Time, 9)
 	const delivery = `{retry: 3, backoffPolicy: exponential, backoffDelay: PT0.05S, deadLetterSink: {ref: {kind: Service, name: dead}}}`
 	dead := make(chan cloudevents.Event, 1)
@@ -169,7 +173,9 @@ func TestBackoffIsKept(t *testing.T) {
 	next(t, dead)
 }
 
-func TestNoDeliveryMeansNoRetry(t *testing.T) {
+func TestNoDeliveryMeansNoRetry(t *testing.T) { each(t, noDeliveryMeansNoRetry) }
+
+func noDeliveryMeansNoRetry(t *testing.T, start starter) {
 	got := make(chan string, 9)
 	w := start(t, manifest([4]string{"a", "dev.test.a", "a", ""}), map[string]http.HandlerFunc{
 		"a": func(w http.ResponseWriter, r *http.Request) {
@@ -182,7 +188,9 @@ func TestNoDeliveryMeansNoRetry(t *testing.T) {
 	nothing(t, got)
 }
 
-func TestARetryHoldsBackNobody(t *testing.T) {
+func TestARetryHoldsBackNobody(t *testing.T) { each(t, aRetryHoldsBackNobody) }
+
+func aRetryHoldsBackNobody(t *testing.T, start starter) {
 	got := make(chan string, 9)
 	w := start(t, manifest([4]string{"a", "dev.test.a", "a", `{retry: 1, backoffDelay: PT1H}`}), map[string]http.HandlerFunc{
 		"a": func(w http.ResponseWriter, r *http.Request) {
@@ -200,7 +208,9 @@ func TestARetryHoldsBackNobody(t *testing.T) {
 	}
 }
 
-func TestDeadLetter(t *testing.T) {
+func TestDeadLetter(t *testing.T) { each(t, deadLetter) }
+
+func deadLetter(t *testing.T, start starter) {
 	long := strings.Repeat("reason ", 500)
 	var away atomic.Int32
 	dead := make(chan cloudevents.Event, 9)
@@ -231,7 +241,9 @@ func TestDeadLetter(t *testing.T) {
 	nothing(t, dead)
 }
 
-func TestDeadLetterSurvivesARestart(t *testing.T) {
+func TestDeadLetterSurvivesARestart(t *testing.T) { each(t, deadLetterSurvivesARestart) }
+
+func deadLetterSurvivesARestart(t *testing.T, start starter) {
 	var back atomic.Bool
 	tried, dead := make(chan bool, 999), make(chan string, 9)
 	w := start(t, manifest([4]string{"a", "dev.test.a", "a", quick}), map[string]http.HandlerFunc{

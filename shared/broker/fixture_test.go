@@ -21,7 +21,9 @@ import (
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/broker"
+	"github.com/opengundumstyle/audio-alchemist/shared/broker/rabbit"
 	"github.com/opengundumstyle/audio-alchemist/shared/broker/sqlqueue"
+	"github.com/opengundumstyle/audio-alchemist/test/servers"
 )
 
 // patience bounds every wait for something that should happen; quiet is how
@@ -65,24 +67,52 @@ func manifest(triggers ...[4]string) fstest.MapFS {
 // world is a running broker with its queue and its subscribers.
 type world struct {
 	t        testing.TB
-	path     string
-	services map[string]string // name → URL
+	open     func() (broker.Queue, error) // the same one each time
+	services map[string]string            // name → URL
 	options  func(broker.Queue) broker.Options
 	ingress  string
 	stop     func()
 }
 
-// start runs a broker. services are the subscribers by name.
+// starter runs a broker. services are the subscribers by name.
+type starter func(tb testing.TB, manifests fstest.MapFS, services map[string]http.HandlerFunc, set ...func(*broker.Options)) *world
+
+// start is a starter over the embedded queue.
 func start(tb testing.TB, manifests fstest.MapFS, services map[string]http.HandlerFunc, set ...func(*broker.Options)) *world {
 	tb.Helper()
-	w := &world{t: tb, path: filepath.Join(tb.TempDir(), "queue.db"), services: map[string]string{}}
+	path := filepath.Join(tb.TempDir(), "queue.db")
+	return over(tb, func() (broker.Queue, error) { return sqlqueue.Open(context.Background(), path) }, manifests, services, set)
+}
+
+// startRabbit is a starter over RabbitMQ.
+func startRabbit(tb testing.TB, manifests fstest.MapFS, services map[string]http.HandlerFunc, set ...func(*broker.Options)) *world {
+	tb.Helper()
+	address := servers.Rabbit(tb)
+	return over(tb, func() (broker.Queue, error) { return rabbit.Open(address, rabbit.Options{}) }, manifests, services, set)
+}
+
+// each runs a test over each implementation of Queue.
+func each(t *testing.T, test func(t *testing.T, start starter)) {
+	t.Run("embedded", func(t *testing.T) { test(t, start) })
+	t.Run("RabbitMQ", func(t *testing.T) { test(t, startRabbit) })
+}
+
+func over(tb testing.TB, open func() (broker.Queue, error), manifests fstest.MapFS, services map[string]http.HandlerFunc, set []func(*broker.Options)) *world {
+	tb.Helper()
+	w := &world{t: tb, open: open, services: map[string]string{}}
 	for name, h := range services {
 		s := httptest.NewServer(h)
 		tb.Cleanup(s.Close)
 		w.services[name] = s.URL
 	}
+	var log lines
+	tb.Cleanup(func() {
+		if tb.Failed() {
+			tb.Log(log.String())
+		}
+	})
 	w.options = func(q broker.Queue) broker.Options {
-		o := broker.Options{Queue: q, Manifests: manifests, Resolve: w.resolve, Log: slog.New(slog.DiscardHandler)}
+		o := broker.Options{Queue: q, Manifests: manifests, Resolve: w.resolve, Log: slog.New(slog.NewTextHandler(&log, nil))}
 		for _, f := range set {
 			f(&o)
 		}
@@ -103,7 +133,7 @@ func (w *world) resolve(ref duckv1.KReference) (string, error) {
 // run opens the queue and starts the broker; w.stop ends both.
 func (w *world) run() {
 	w.t.Helper()
-	q, err := sqlqueue.Open(w.t.Context(), w.path)
+	q, err := w.open()
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -20,7 +20,9 @@ import (
 
 const structured = "application/cloudevents+json"
 
-func TestIngressAnswers(t *testing.T) {
+func TestIngressAnswers(t *testing.T) { each(t, ingressAnswers) }
+
+func ingressAnswers(t *testing.T, start starter) {
 	got := make(chan cloudevents.Event, 9)
 	w := start(t, manifest([4]string{"a", "dev.test.a", "a", ""}), map[string]http.HandlerFunc{
 		"a": func(_ http.ResponseWriter, r *http.Request) { got <- read(t, r) },
@@ -124,7 +126,9 @@ func TestIngressSaysWhenTheQueueFails(t *testing.T) {
 	}
 }
 
-func TestTraceTravels(t *testing.T) {
+func TestTraceTravels(t *testing.T) { each(t, traceTravels) }
+
+func traceTravels(t *testing.T, start starter) {
 	const one = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	const two = "00-11111111111111111111111111111111-2222222222222222-01"
 	tests := []struct {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/opengundumstyle/audio-alchemist/shared/broker"
 	"github.com/opengundumstyle/audio-alchemist/shared/broker/sqlqueue"
+	"github.com/opengundumstyle/audio-alchemist/test/servers"
 )
 
 // The variables that make the test program a broker to be killed.
@@ -36,7 +37,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(servers.Run(m))
 }
 
 func chain() [][4]string {

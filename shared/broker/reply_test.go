@@ -10,7 +10,9 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/event"
 )
 
-func TestReply(t *testing.T) {
+func TestReply(t *testing.T) { each(t, reply) }
+
+func reply(t *testing.T, start starter) {
 	reply := sample("2")
 	reply.SetType("dev.test.b")
 	large := reply.Clone()
@@ -68,7 +70,9 @@ func TestReply(t *testing.T) {
 	}
 }
 
-func TestReplyContinuesTheTrace(t *testing.T) {
+func TestReplyContinuesTheTrace(t *testing.T) { each(t, replyContinuesTheTrace) }
+
+func replyContinuesTheTrace(t *testing.T, start starter) {
 	const one = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	const two = "00-11111111111111111111111111111111-2222222222222222-01"
 	for own, want := range map[string]string{"": one, two: two} {

@@ -21,6 +21,8 @@ const (
 	// there is another one of its name: to those who hear it too late, the
 	// server assigns messages and does not deliver them.
 	declareAfter = 500 * time.Millisecond
+	// tries bounds how often a message is published.
+	tries = 3
 )
 
 // parcel is a message on its way to a place.
@@ -50,30 +52,31 @@ func (q *Queue) parcels(m broker.Message, queues []string) ([]parcel, error) {
 }
 
 // send publishes parcels and waits until the server has confirmed them all.
-// What cannot be routed, or finds no exchange, is declared and published once
-// more. Its errors are fail.Unavailable.
+// What cannot be routed, finds no exchange, or is refused by a queue that
+// somebody else is declaring at this moment, is declared and published again.
+// Its errors are fail.Unavailable.
 func (q *Queue) send(ctx context.Context, all []parcel) error {
-	for again := false; len(all) > 0; again = true {
+	for try := 1; len(all) > 0; try++ {
 		k, err := q.out.get(ctx)
 		if err != nil {
 			return err
 		}
 		lost, err := k.attempt(ctx, all)
-		if err != nil && (again || !missing(err)) {
-			return fail.Wrap(fail.Unavailable, err, "publish to RabbitMQ")
-		}
-		if len(lost) > 0 && again {
-			return fail.New(fail.Unavailable, "RabbitMQ has no queue for the message.")
-		}
 		if err == nil {
 			all = lost
+		}
+		switch {
+		case len(all) == 0:
+			return nil
+		case err != nil && (try == tries || !missing(err)):
+			return fail.Wrap(fail.Unavailable, err, "publish to RabbitMQ")
+		case try == tries:
+			return fail.New(fail.Unavailable, "RabbitMQ has no queue that takes the message.")
 		}
 		for i := range all {
 			k.forget(all[i].at)
 		}
-		if len(all) > 0 {
-			pause(ctx, declareAfter)
-		}
+		pause(ctx, declareAfter)
 	}
 	return nil
 }
@@ -95,7 +98,7 @@ func missing(err error) bool {
 	return errors.As(err, &closed) && closed.Code == amqp.NotFound
 }
 
-// attempt publishes parcels once and returns those that could not be routed.
+// attempt publishes parcels once and returns those that were not taken.
 func (k *link) attempt(ctx context.Context, all []parcel) (lost []parcel, err error) {
 	blocked, err := k.refusal()
 	if err != nil {
@@ -128,7 +131,7 @@ func (k *link) attempt(ctx context.Context, all []parcel) (lost []parcel, err er
 		if r.err != nil {
 			return nil, r.err
 		}
-		if r.returned {
+		if r.refused {
 			lost = append(lost, all[i])
 		}
 	}
@@ -214,9 +217,9 @@ type publisher struct {
 // receipt is what becomes of a message. Its other fields may be read once
 // done is closed.
 type receipt struct {
-	done     chan struct{}
-	returned bool  // it could not be routed
-	err      error // it may be stored or not
+	done    chan struct{}
+	refused bool  // it could not be routed, or its queue did not take it
+	err     error // it may be stored or not
 }
 
 func newPublisher(k *link) (*publisher, error) {
@@ -300,7 +303,7 @@ func (p *publisher) returned(r amqp.Return) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if receipt := p.waiting[n]; err == nil && receipt != nil {
-		receipt.returned = true
+		receipt.refused = true
 	}
 }
 
@@ -312,9 +315,7 @@ func (p *publisher) settle(c amqp.Confirmation) {
 		return
 	}
 	delete(p.waiting, c.DeliveryTag)
-	if !c.Ack {
-		r.err = errors.New("the server could not store the message")
-	}
+	r.refused = r.refused || !c.Ack
 	close(r.done)
 }
 

@@ -257,3 +257,30 @@ func names(t *testing.T, server *servers.Server) string {
 	}
 	return err.Error()
 }
+
+// TestManyDeclareTheSame is the start of several processes at the same moment.
+func TestManyDeclareTheSame(t *testing.T) {
+	address := servers.Rabbit(t)
+	const many, rounds = 6, 5
+	var queues []broker.Queue
+	for range many {
+		queues = append(queues, quietly(t, address))
+	}
+	for round := range rounds {
+		name := fmt.Sprint("q", round)
+		errs := make(chan error, 2*many)
+		for _, q := range queues {
+			go func() { errs <- q.Publish(t.Context(), event("1"), name) }()
+			go func() { errs <- q.(broker.Preparer).Prepare(t.Context(), name, time.Second, time.Minute) }()
+		}
+		for range 2 * many {
+			if err := next(t, errs); err != nil {
+				t.Error(err)
+			}
+		}
+		got := collect(t, queues[0], name)
+		for range many {
+			next(t, got)
+		}
+	}
+}
