@@ -273,18 +273,16 @@ func (w *world) running(t *testing.T) {
 func (w *world) ready(t *testing.T) {
 	t.Helper()
 	for s := range w.all() {
-		last := ""
 		deadline := time.After(seconds)
 		for tick := time.Tick(50 * time.Millisecond); ; {
 			status, body, err := ask(s.url+"/readyz", "GET", "", nil)
 			if err == nil && status == http.StatusOK {
 				break
 			}
-			last = fmt.Sprint(status, " ", body, err)
 			select {
 			case <-tick:
 			case <-deadline:
-				t.Fatalf("%s is not ready after %v: %s", s.cmd.Path, seconds, last)
+				t.Fatalf("%s is not ready after %v: %d %s %v", s.cmd.Path, seconds, status, body, err)
 			}
 		}
 	}
