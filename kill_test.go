@@ -20,7 +20,7 @@ import (
 // random moments and started again. In the end every accepted job is done,
 // each job has one MP3 of the right length and one mail, and nothing else is
 // left: no blob, no temporary file, no process.
-func TestSIGKILLLosesNothing(t *testing.T) { everywhere(t, sIGKILLLosesNothing) }
+func TestSIGKILLLosesNothing(t *testing.T) { sIGKILLLosesNothing(t, embedded(t)) }
 
 func sIGKILLLosesNothing(t *testing.T, p *place) {
 	const jobs, kills, seconds = 30, 20, 8
