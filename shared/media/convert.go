@@ -27,7 +27,7 @@ func (t Tools) Convert(ctx context.Context, in, out *os.File, info Info, opt Opt
 	}
 	var log messages
 	meter := &meter{total: info.Duration, report: progress, last: -1}
-	err := t.run(ctx, t.FFmpeg, convertArgs(info, opt), meter, &log, in, out)
+	err := t.run(ctx, t.FFmpeg, convertArgs(info, opt), nil, meter, &log, in, out)
 	if err := outcome(ctx, "ffmpeg", err, &log); err != nil {
 		return MP3{}, err
 	}

@@ -27,7 +27,7 @@ func (t Tools) Probe(ctx context.Context, in *os.File) (Info, error) {
 			"stream_disposition=default:stream_tags", inputFile)
 	var log messages
 	out := bounded{max: 4 << 20}
-	if err := outcome(ctx, "ffprobe", t.run(ctx, t.FFprobe, args, &out, &log, in), &log); err != nil {
+	if err := outcome(ctx, "ffprobe", t.run(ctx, t.FFprobe, args, nil, &out, &log, in), &log); err != nil {
 		return Info{}, err
 	}
 	var found probed

@@ -34,10 +34,11 @@ func inputOptions() []string {
 	return []string{"-protocol_whitelist", "file", "-format_whitelist", demuxers}
 }
 
-// run runs one program to its end, with files as descriptors 3 and up, and
-// returns how it ended; see outcome. Its whole process group is killed when
-// ctx is done, and on Linux the program when this process dies.
-func (t Tools) run(ctx context.Context, path string, args []string, stdout io.Writer, log *messages, files ...*os.File) error {
+// run runs one program to its end, with stdin (nil for an empty one) and files
+// as descriptors 3 and up, and returns how it ended; see outcome. Its whole
+// process group is killed when ctx is done, and on Linux the program when this
+// process dies. stdin must end with ctx.
+func (t Tools) run(ctx context.Context, path string, args []string, stdin io.Reader, stdout io.Writer, log *messages, files ...*os.File) error {
 	for _, f := range files {
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return fail.Wrap(fail.Unavailable, err, "rewind")
@@ -52,7 +53,7 @@ func (t Tools) run(ctx context.Context, path string, args []string, stdout io.Wr
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir = dir
 	cmd.Env = []string{} // not nil: that would hand on ours, secrets and all
-	cmd.Stdout, cmd.Stderr = stdout, log
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, log
 	cmd.ExtraFiles = files
 	cmd.SysProcAttr = attributes()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
