@@ -2,6 +2,7 @@ package convert
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"time"
@@ -26,30 +27,31 @@ func (d Deps) attempt(ctx context.Context, j job.Job, holder string) (job.Result
 	beat, ctx := d.heartbeat(ctx, j.ID, holder)
 	defer beat.stop()
 
+	if err := d.folder(); err != nil {
+		return job.Result{}, err
+	}
 	video, release, err := d.open(ctx, j.Source)
 	if err != nil {
 		return job.Result{}, beat.verdict(err)
 	}
 	defer release()
-	audio, err := d.temporary()
-	if err != nil {
-		return job.Result{}, err
-	}
-	defer func() { _ = audio.Close() }()
-
 	bounded, cancel := context.WithDeadlineCause(ctx, deadline, media.ErrTooLong)
 	defer cancel()
 	info, err := d.Media.Probe(bounded, video)
 	if err != nil {
 		return job.Result{}, beat.verdict(err)
 	}
-	made, err := d.Media.Convert(bounded, video, audio, info, media.Options{Bitrate: d.Bitrate}, beat.progress)
-	if err != nil {
+	conversion := d.Media.Convert(bounded, video, info, media.Options{Bitrate: d.Bitrate}, beat.progress)
+	stored, storing := d.Blobs.Put(ctx, blob.Audio, blob.NewID(), conversion)
+	made, err := conversion.Wait()
+	if storing == nil && err != nil { // never seen: what is stored is whole
+		_ = d.Blobs.Delete(context.WithoutCancel(ctx), blob.Audio, stored.ID)
+	}
+	if err != nil && !errors.Is(err, media.ErrUnread) {
 		return job.Result{}, beat.verdict(err)
 	}
-	stored, err := d.Blobs.Put(ctx, blob.Audio, blob.NewID(), audio)
-	if err != nil {
-		return job.Result{}, beat.verdict(fail.Wrap(fail.Unavailable, err, "store the audio"))
+	if storing != nil {
+		return job.Result{}, beat.verdict(fail.Wrap(fail.Unavailable, storing, "store the audio"))
 	}
 	if stored.Bytes != made.Bytes {
 		_ = d.Blobs.Delete(context.WithoutCancel(ctx), blob.Audio, stored.ID)
@@ -75,7 +77,7 @@ func (d Deps) open(ctx context.Context, source string) (*os.File, func(), error)
 		return local.File(), func() { _ = r.Close() }, nil
 	}
 	defer func() { _ = r.Close() }()
-	spool, err := d.temporary()
+	spool, err := media.TempFile(d.WorkDir)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -86,11 +88,13 @@ func (d Deps) open(ctx context.Context, source string) (*os.File, func(), error)
 	return spool, func() { _ = spool.Close() }, nil
 }
 
-func (d Deps) temporary() (*os.File, error) {
-	if d.WorkDir != "" {
-		if err := os.MkdirAll(d.WorkDir, 0o700); err != nil {
-			return nil, fail.Wrap(fail.Unavailable, err, "make the work folder")
-		}
+// folder makes the one for temporary files.
+func (d Deps) folder() error {
+	if d.WorkDir == "" {
+		return nil
 	}
-	return media.TempFile(d.WorkDir)
+	if err := os.MkdirAll(d.WorkDir, 0o700); err != nil {
+		return fail.Wrap(fail.Unavailable, err, "make the work folder")
+	}
+	return nil
 }

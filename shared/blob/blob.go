@@ -50,7 +50,8 @@ type Store interface {
 	// read of r or a cancelled ctx nothing is left, unless the storage itself
 	// cannot be reached: then Sweep removes it later. Memory does not grow with
 	// the size. An id already in the bucket is fail.Exists. An error of r is
-	// wrapped and keeps its kind.
+	// wrapped and keeps its kind. Where r is an Amended, its amendment is part
+	// of the blob.
 	Put(ctx context.Context, bucket Bucket, id string, r io.Reader) (Info, error)
 
 	// Open opens a blob at offset 0; fail.NotFound where there is none. The
@@ -76,12 +77,39 @@ type Store interface {
 	Ready(ctx context.Context) error
 }
 
+// Amended is implemented by what is given to Put and learns only at its end
+// what some of its bytes are, such as a header that tells the length of what
+// follows.
+type Amended interface {
+	io.Reader
+
+	// Amend is called once, when Read has returned io.EOF. p goes in place of
+	// as many bytes, read from the offset at on; empty where there is nothing
+	// to amend. It must lie within what was read.
+	Amend() (at int64, p []byte)
+}
+
 // Local is implemented by a Reader whose blob is a file of this machine, so
 // that a program can read it without a copy.
 type Local interface {
 	// File returns the open file. It must only be read; it stays readable
 	// until the Reader is closed, even if the blob is deleted meanwhile.
 	File() *os.File
+}
+
+// Amendment is for stores: what r has to amend, once length bytes of it were
+// read to its end. Nothing for what is no Amended; fail.Internal where it is not
+// within what was read.
+func Amendment(r io.Reader, length int64) (at int64, p []byte, err error) {
+	a, ok := r.(Amended)
+	if !ok {
+		return 0, nil, nil
+	}
+	at, p = a.Amend()
+	if len(p) > 0 && (at < 0 || at > length-int64(len(p))) {
+		return 0, nil, fail.New(fail.Internal, "An amendment of %d bytes at %d is not within the %d that were read.", len(p), at, length)
+	}
+	return at, p, nil
 }
 
 // DeleteAll deletes a video and the results made of it. It goes on after an

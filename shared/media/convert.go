@@ -10,23 +10,13 @@ import (
 	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/media/mp3"
 )
 
-// Convert writes the sound that info chose of in to out as an MP3, with
-// ffmpeg. out must be open for writing, seekable and of no further use to
-// anybody meanwhile, such as one of TempFile; what it held is lost, and it is
-// left at offset 0. progress, if not nil, is called from another goroutine
-// with a per cent figure that grows, from 0 to 99: the caller knows when all
-// is done. It must not block.
-//
-// Errors are as those of Probe. A file whose sound ends well before the file
-// says that it does is ErrCutShort or ErrDamaged.
-func (t Tools) Convert(ctx context.Context, in, out *os.File, info Info, opt Options, progress func(percent int)) (MP3, error) {
-	if err := out.Truncate(0); err != nil {
-		return MP3{}, fail.Wrap(fail.Unavailable, err, "empty the output")
-	}
+// encodeFile writes the sound that info chose of in to out as an MP3, with one
+// ffmpeg. out is left at offset 0.
+func (t Tools) encodeFile(ctx context.Context, in, out *os.File, info Info, opt Options, meter *meter) (MP3, error) {
 	var log messages
-	meter := &meter{total: info.Duration, report: progress, last: -1}
 	err := t.run(ctx, t.FFmpeg, convertArgs(info, opt), nil, meter, &log, in, out)
 	if err := outcome(ctx, "ffmpeg", err, &log); err != nil {
 		return MP3{}, err
@@ -39,51 +29,83 @@ func (t Tools) Convert(ctx context.Context, in, out *os.File, info Info, opt Opt
 		return MP3{}, fail.Wrap(fail.Unavailable, ended, "write the MP3")
 	}
 	made, err := readMP3(out)
-	if err == nil && made.Duration > 0 {
-		if reason := verdict(info, made.Duration, &log); reason != nil {
-			return MP3{}, because(reason, ended)
-		}
-		return made, nil
+	if err != nil && !log.has("Output file is empty") {
+		return MP3{}, fail.Wrap(fail.Internal, err, "read the MP3 that was made")
 	}
-	if log.has("Output file is empty") || made.Bytes > 0 && made.Duration == 0 {
-		if info.unsure {
-			return MP3{}, because(ErrNotMedia, ended)
-		}
-		return MP3{}, because(ErrDamaged, ended)
+	return made, judgement(info, made.Duration, &log, ended)
+}
+
+// judgement finds out whether sound that was decoded without an error is worth
+// anything; because of what, for the operator.
+func judgement(info Info, got time.Duration, log *messages, ended error) error {
+	reason := verdict(info, got, log)
+	switch {
+	case got == 0 && info.unsure:
+		reason = ErrNotMedia
+	case got == 0:
+		reason = ErrDamaged
+	case reason == nil:
+		return nil
 	}
-	return MP3{}, fail.Wrap(fail.Internal, err, "read the MP3 that was made")
+	return because(reason, ended)
+}
+
+// readMP3 reads what a finished MP3 says of itself.
+func readMP3(f *os.File) (MP3, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return MP3{}, err
+	}
+	i, err := mp3.ReadInfo(f)
+	if err != nil {
+		return MP3{}, err
+	}
+	return MP3{Duration: i.Duration(), SampleRate: i.SampleRate, Channels: i.Channels, Bytes: st.Size()}, nil
 }
 
 // faultsOfOutput are written by ffmpeg, which then may still end well.
 var faultsOfOutput = []string{"No space left on device", "Disk quota exceeded", "File too large", "Error writing trailer"}
 
 func convertArgs(info Info, opt Options) []string {
+	args := append(programArgs(), "-progress", "pipe:1", "-stats_period", "0.5")
+	args = append(args, soundArgs(info)...)
+	args = append(args, encoderArgs(info, opt)...)
+	args = append(args, tagArgs(info.Tags)...)
+	return append(args, "-write_xing", "1", "-f", "mp3", "-y", outputFile)
+}
+
+func programArgs() []string {
+	return []string{"-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+warning"}
+}
+
+// soundArgs make ffmpeg decode the chosen stream, at a rate and with channels
+// that MP3 has.
+func soundArgs(info Info) []string {
 	a := info.Audio
-	rate := sampleRateFor(a.SampleRate)
-	if opt.Bitrate == 0 {
-		opt.Bitrate = 192_000
-	}
-	args := []string{"-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+warning", "-progress", "pipe:1", "-stats_period", "0.5"}
-	args = append(args, inputOptions()...)
-	args = append(args, "-vn", "-sn", "-dn", // as input options they let the demuxer skip what is not wanted
+	args := append(inputOptions(), "-vn", "-sn", "-dn", // as input options they let the demuxer skip what is not wanted
 		"-i", inputFile, "-map", "0:"+strconv.Itoa(a.Index), "-vn", "-sn", "-dn",
 		"-map_metadata", "-1", "-map_chapters", "-1",
-		"-c:a", "libmp3lame", "-b:a", strconv.Itoa(bitrateFor(opt.Bitrate, rate)))
-	if rate != a.SampleRate {
-		args = append(args, "-ar", strconv.Itoa(rate))
-	}
-	switch {
-	case a.Channels > 8: // ffmpeg has no matrix for them
+		"-ar", strconv.Itoa(sampleRateFor(a.SampleRate)), "-ac", strconv.Itoa(channelsFor(a.Channels)))
+	if a.Channels > 8 { // ffmpeg has no matrix for them
 		args = append(args, "-af", evenOdd(a.Channels))
-	case a.Channels > 2:
-		args = append(args, "-ac", "2")
 	}
-	for _, t := range [][2]string{{"title", info.Tags.Title}, {"artist", info.Tags.Artist}, {"album", info.Tags.Album}, {"date", info.Tags.Date}} {
+	return args
+}
+
+func channelsFor(channels int) int { return min(channels, 2) }
+
+func encoderArgs(info Info, opt Options) []string {
+	return []string{"-c:a", "libmp3lame", "-b:a", strconv.Itoa(bitrateFor(opt.Bitrate, sampleRateFor(info.Audio.SampleRate)))}
+}
+
+func tagArgs(t Tags) []string {
+	var args []string
+	for _, t := range [][2]string{{"title", t.Title}, {"artist", t.Artist}, {"album", t.Album}, {"date", t.Date}} {
 		if t[1] != "" {
 			args = append(args, "-metadata", t[0]+"="+t[1])
 		}
 	}
-	return append(args, "-id3v2_version", "4", "-write_xing", "1", "-f", "mp3", "-y", outputFile)
+	return append(args, "-id3v2_version", "4")
 }
 
 // evenOdd makes a filter that mixes even channels to the left and odd ones to the right, at equal

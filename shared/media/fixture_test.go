@@ -2,6 +2,7 @@ package media
 
 import (
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -78,8 +79,26 @@ func convert(t *testing.T, content []byte, opt Options) (Info, MP3, *os.File, er
 	if err != nil {
 		return info, MP3{}, out, err
 	}
-	m, err := tools(t).Convert(t.Context(), in, out, info, opt, nil)
+	m, err := save(tools(t).Convert(t.Context(), in, info, opt, nil), out)
 	return info, m, out, err
+}
+
+// save does with a conversion what a blob store does.
+func save(c *Conversion, out *os.File) (MP3, error) {
+	_, copied := io.Copy(out, c)
+	m, err := c.Wait()
+	if err != nil {
+		return m, err
+	}
+	if copied != nil {
+		return m, copied
+	}
+	at, head := c.Amend()
+	if _, err := out.WriteAt(head, at); err != nil {
+		return m, err
+	}
+	_, err = out.Seek(0, io.SeekStart)
+	return m, err
 }
 
 // judged is what a plain ffprobe says of a result.

@@ -157,7 +157,7 @@ func TestProgressGrows(t *testing.T) {
 		t.Fatal(err)
 	}
 	var seen []int
-	if _, err := tools(t).Convert(t.Context(), in, file(t, nil), info, Options{}, func(p int) { seen = append(seen, p) }); err != nil {
+	if _, err := save(tools(t).Convert(t.Context(), in, info, Options{}, func(p int) { seen = append(seen, p) }), file(t, nil)); err != nil {
 		t.Fatal(err)
 	}
 	last := -1

@@ -97,7 +97,7 @@ func TestAFullDiskIsAPassingFault(t *testing.T) {
 	}
 	out := file(t, nil)
 	full := limited(t, tools(t))
-	_, err = full.Convert(t.Context(), in, out, info, Options{}, nil)
+	_, err = save(full.Convert(t.Context(), in, info, Options{}, nil), out)
 	if !fail.Is(err, fail.Unavailable) {
 		t.Errorf("error %v, want Unavailable", err)
 	}

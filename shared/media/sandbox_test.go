@@ -167,7 +167,7 @@ func TestCancelKillsTheWholeGroup(t *testing.T) {
 	ended := make(chan error, 1)
 	in, out := file(t, nil), file(t, nil)
 	go func() {
-		_, err := spawning.Convert(ctx, in, out, Info{Audio: Stream{SampleRate: 44100, Channels: 1}}, Options{}, nil)
+		_, err := save(spawning.Convert(ctx, in, Info{Audio: Stream{SampleRate: 44100, Channels: 1}}, Options{}, nil), out)
 		ended <- err
 	}()
 	var b []byte

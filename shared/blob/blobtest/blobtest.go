@@ -45,6 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) blob.Store) {
 		"a cancelled context opens nothing":      testCancelledOpen,
 		"a reader knows the size and the time":   testInfo,
 		"an empty blob is a blob":                testEmpty,
+		"bytes known at the end are amended":     testAmended,
 		"an error of the source keeps its cause": testSourceCause,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })

@@ -38,6 +38,38 @@ func testEmpty(t *testing.T, s blob.Store) {
 	wantContent(t, s, blob.Audio, put(t, s, blob.Audio, nil).ID, nil)
 }
 
+// amended learns some of its bytes at its end.
+type amended struct {
+	io.Reader
+	at    int64
+	bytes []byte
+}
+
+func (a amended) Amend() (int64, []byte) { return a.at, a.bytes }
+
+func testAmended(t *testing.T, s blob.Store) {
+	const size = 900<<10 + 5
+	for _, part := range [][2]int{{0, 0}, {0, 10}, {100, 417}, {255<<10 - 3, 7}, {200 << 10, 600 << 10}, {size - 1, 1}} {
+		p, late := content(size, 1), content(part[1], 2)
+		before := bytes.Clone(p)
+		copy(p[part[0]:], late)
+		id := blob.NewID()
+		if _, err := s.Put(t.Context(), blob.Audio, id, amended{bytes.NewReader(before), int64(part[0]), late}); err != nil {
+			t.Fatal(err)
+		}
+		wantContent(t, s, blob.Audio, id, p)
+	}
+	for _, at := range []int64{-1, 8, 1 << 40} {
+		id := blob.NewID()
+		if _, err := s.Put(t.Context(), blob.Audio, id, amended{bytes.NewReader(content(10, 1)), at, content(3, 2)}); !fail.Is(err, fail.Internal) {
+			t.Errorf("amended at %d of 10 bytes: %v, want internal", at, err)
+		}
+		if _, err := s.Open(t.Context(), blob.Audio, id); !fail.Is(err, fail.NotFound) {
+			t.Errorf("after that: %v, want not found", err)
+		}
+	}
+}
+
 func testInfo(t *testing.T, s blob.Store) {
 	const slack = time.Second // stores keep times less finely than clocks
 	before := time.Now().Add(-slack)

@@ -97,9 +97,21 @@ func copyTo(ctx context.Context, f *os.File, r io.Reader) error {
 		writeback(f, written, int64(n))
 		written += int64(n)
 		if end {
-			return nil
+			return amend(f, r, written)
 		}
 	}
+}
+
+// amend replaces what r knows only now.
+func amend(f *os.File, r io.Reader, length int64) error {
+	at, p, err := blob.Amendment(r, length)
+	if err != nil || len(p) == 0 {
+		return err
+	}
+	if _, err := f.WriteAt(p, at); err != nil {
+		return fail.Wrap(fail.Unavailable, err, "amend a blob")
+	}
+	return nil
 }
 
 // fill reads until p is full; a shorter count comes with an error.

@@ -56,7 +56,12 @@ type upload struct {
 
 // run does all of it, but cleans nothing up.
 func (u *upload) run(ctx context.Context, r io.Reader) (blob.Info, error) {
-	err := u.whileAlive(ctx, func(ctx context.Context, end context.CancelCauseFunc) error { return u.send(ctx, end, r) })
+	err := u.whileAlive(ctx, func(ctx context.Context, end context.CancelCauseFunc) error {
+		if err := u.send(ctx, end, r); err != nil {
+			return err
+		}
+		return u.amend(ctx, r)
+	})
 	if err != nil {
 		return blob.Info{}, err
 	}
@@ -165,6 +170,47 @@ func (u *upload) insert(ctx context.Context, docs []any) error {
 	defer cancel()
 	_, err := u.bucket.chunks.InsertMany(trip, docs)
 	return u.outcome(ctx, err)
+}
+
+// amend replaces bytes in the chunks that were written, which nobody sees yet.
+func (u *upload) amend(ctx context.Context, r io.Reader) error {
+	at, p, err := blob.Amendment(r, u.length)
+	if err != nil {
+		return err
+	}
+	for len(p) > 0 {
+		n, offset := at/chunkSize, int(at%chunkSize)
+		k := min(len(p), chunkSize-offset)
+		if err := u.amendChunk(ctx, n, offset, p[:k]); err != nil {
+			return err
+		}
+		at, p = at+int64(k), p[k:]
+	}
+	return nil
+}
+
+func (u *upload) amendChunk(ctx context.Context, n int64, offset int, p []byte) error {
+	if err := u.held(); err != nil {
+		return err
+	}
+	trip, cancel := write(ctx, u.store.trip)
+	defer cancel()
+	which := bson.D{{Key: "files_id", Value: u.intent.Blob}, {Key: "n", Value: n}}
+	var chunk struct {
+		ID   bson.ObjectID `bson:"_id"`
+		Data []byte        `bson:"data"`
+	}
+	err := u.bucket.chunks.FindOne(trip, which).Decode(&chunk)
+	if err == nil {
+		copy(chunk.Data[offset:], p)
+		_, err = u.bucket.chunks.UpdateOne(trip, bson.D{{Key: "_id", Value: chunk.ID}},
+			bson.D{{Key: "$set", Value: bson.D{{Key: "data", Value: bson.Binary{Data: chunk.Data}}}}})
+	}
+	if err != nil {
+		u.unsure = true
+		return fault(ctx, err, "amend blob %s", u.intent.Blob)
+	}
+	return nil
 }
 
 // publish makes the blob visible and removes the intent, in this order: only

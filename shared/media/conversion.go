@@ -1,0 +1,117 @@
+package media
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+)
+
+// Conversion is an MP3 in the making: an io.Reader of it, for a blob store to
+// read while encoders work. Some bytes near its beginning, which tell the
+// length, are known only at its end; they are read as zeros, and Amend gives
+// them. Read it to its end, then ask Wait, which is to be called in any case.
+type Conversion struct {
+	out    *io.PipeReader
+	cancel context.CancelCauseFunc
+	done   chan struct{}
+
+	// What came of it, once done is closed.
+	made   MP3
+	headAt int64
+	head   []byte
+	err    error
+}
+
+// Convert begins to make an MP3 of the sound that info chose of in. Short
+// sounds are encoded by one ffmpeg; long ones are decoded once and encoded by
+// as many as there are CPUs, see encode. progress, if not nil, is called from
+// another goroutine with a per cent figure that grows, from 0 to 99: the
+// caller knows when all is done. It must not block.
+func (t Tools) Convert(ctx context.Context, in *os.File, info Info, opt Options, progress func(percent int)) *Conversion {
+	ctx, cancel := context.WithCancelCause(ctx)
+	r, w := io.Pipe()
+	c := &Conversion{out: r, cancel: cancel, done: make(chan struct{})}
+	meter := &meter{total: info.Duration, report: progress, last: -1}
+	if opt.Bitrate == 0 {
+		opt.Bitrate = 192_000
+	}
+	go func() {
+		defer close(c.done)
+		if info.Duration > 0 && info.Duration <= short {
+			c.err = c.whole(ctx, t, w, in, info, opt, meter)
+		} else {
+			c.err = c.parts(ctx, t, w, in, info, opt, meter)
+		}
+		if c.err != nil {
+			_ = w.CloseWithError(c.err)
+			return
+		}
+		_ = w.Close()
+	}()
+	return c
+}
+
+// short is the longest sound that one ffmpeg decodes and encodes: starting
+// more of them would take longer than they save.
+const short = 2 * runLength
+
+// Read implements io.Reader. Its error is that of the conversion.
+func (c *Conversion) Read(p []byte) (int, error) { return c.out.Read(p) }
+
+// Amend returns what belongs in place of the zeros at an offset. It is to be
+// called after Read has returned io.EOF.
+func (c *Conversion) Amend() (at int64, p []byte) {
+	<-c.done
+	return c.headAt, c.head
+}
+
+// Wait returns what was made, or why nothing was. It ends a conversion that
+// nobody has read to its end.
+//
+// The error is one of the Err values of this package (fail.Invalid) where the
+// file cannot be converted: as from Probe, or its sound ends well before the
+// file says that it does (ErrCutShort, ErrDamaged). A fault of the machine is
+// fail.Unavailable; an ended ctx gives its cause; where the reader gave up, it
+// is ErrUnread.
+func (c *Conversion) Wait() (MP3, error) {
+	_ = c.out.CloseWithError(ErrUnread)
+	c.cancel(ErrUnread)
+	<-c.done
+	return c.made, c.err
+}
+
+// ErrUnread is the cause of a conversion's end whose reader has given up.
+var ErrUnread = errors.New("the conversion was not read to its end")
+
+// whole has one ffmpeg make the MP3, header and all, in a temporary file.
+func (c *Conversion) whole(ctx context.Context, t Tools, w io.Writer, in *os.File, info Info, opt Options, meter *meter) error {
+	out, err := TempFile(t.WorkDir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = out.Close() }()
+	if c.made, err = t.encodeFile(ctx, in, out, info, opt, meter); err != nil {
+		return err
+	}
+	if _, err := out.Seek(0, io.SeekStart); err != nil {
+		return fail.Wrap(fail.Unavailable, err, "rewind the MP3")
+	}
+	if _, err := io.Copy(w, out); err != nil {
+		return fail.Wrap(fail.Unavailable, err, "read the MP3 that was made")
+	}
+	return nil
+}
+
+// parts has several encoders make it.
+func (c *Conversion) parts(ctx context.Context, t Tools, w io.Writer, in *os.File, info Info, opt Options, meter *meter) error {
+	e := newEncoding(t, info, opt, meter)
+	made, err := e.convert(ctx, in, w)
+	if err != nil {
+		return err
+	}
+	c.made, c.headAt, c.head = made.MP3, made.headAt, made.head
+	return nil
+}

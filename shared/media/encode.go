@@ -1,0 +1,189 @@
+package media
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/media/mp3"
+)
+
+// How long sound is shared out among encoders. LAME uses one CPU, and decoding
+// takes a sixteenth of its time: so one ffmpeg decodes, and the samples go in
+// runs of whole frames to one encoder after the other, in turn. Each encoder is
+// one ffmpeg for the whole length and never notices that it jumps.
+//
+// An encoder's first frames after a jump still have in them what came before
+// it, through the overlap of the transform, the psychoacoustic model and the
+// bit reservoir. So each run begins some frames early, and goes on for some
+// frames into the next: the early ones are dropped, and within the others a
+// place is sought where the bit reservoir allows to change over.
+const (
+	runLength = 10 * time.Second // about
+	early     = 8                // frames of a run before those that count
+	overlap   = 8                // frames that two runs share, to change over in
+	late      = 4                // frames after those, as an encoder looks ahead
+)
+
+// sampleBytes is the size of a sample between decoder and encoder: 32-bit
+// floating point, so that nothing is rounded that one ffmpeg would not.
+const sampleBytes = 4
+
+// lameDelay is how many samples LAME puts before the sound, as its header
+// counts them.
+const lameDelay = 576
+
+// encoding is one conversion by several encoders.
+type encoding struct {
+	tools    Tools
+	info     Info
+	opt      Options
+	meter    *meter
+	rate     int // Hz
+	channels int
+	frame    int // samples of a frame
+	run      int // frames of a run
+}
+
+func newEncoding(t Tools, info Info, opt Options, meter *meter) *encoding {
+	e := &encoding{
+		tools: t, info: info, opt: opt, meter: meter,
+		rate: sampleRateFor(info.Audio.SampleRate), channels: channelsFor(info.Audio.Channels), frame: 1152,
+	}
+	if e.rate < 32000 {
+		e.frame = 576
+	}
+	e.run = int(runLength.Seconds()) * e.rate / e.frame
+	return e
+}
+
+// encoded is what came of it.
+type encoded struct {
+	MP3
+	headAt int64
+	head   []byte
+}
+
+// encoder is one ffmpeg that encodes.
+type encoder struct {
+	feed   *feed
+	pile   *pile
+	frames *mp3.Scanner
+	spare  int // frames at the end of its last run that are of no use
+}
+
+// piece is a run as it is handed from the splitter to the joiner.
+type piece struct {
+	encoder *encoder
+	early   int // frames to drop first
+}
+
+// work is what the parts of an encoding share while it goes on.
+type work struct {
+	*encoding
+	ctx      context.Context //nolint:containedctx // of the whole encoding
+	end      context.CancelCauseFunc
+	programs sync.WaitGroup
+	encoders []*encoder
+	pieces   chan piece    // in the order of the sound; closed behind the last
+	ahead    chan struct{} // one for each run that is not yet joined
+}
+
+// convert decodes in and writes the MP3 to w, but for its header frame.
+func (e *encoding) convert(ctx context.Context, in *os.File, w io.Writer) (encoded, error) {
+	n := max(1, runtime.GOMAXPROCS(0)) // the CPUs that a cgroup leaves us
+	ctx, end := context.WithCancelCause(ctx)
+	k := &work{encoding: e, ctx: ctx, end: end, pieces: make(chan piece, 2*n+2), ahead: make(chan struct{}, 2*n+1)}
+	s := &splitter{work: k, encoders: n, size: e.frame * e.channels * sampleBytes}
+	var log messages
+	var decoded error
+	k.programs.Go(func() {
+		args := append(append(programArgs(), soundArgs(e.info)...), "-c:a", "pcm_f32le", "-f", "f32le", "pipe:1")
+		decoded = outcome(ctx, "ffmpeg", e.tools.run(ctx, e.tools.FFmpeg, args, nil, s, &log, in), &log)
+		if decoded == nil {
+			decoded = s.finish()
+		}
+		if decoded != nil {
+			end(decoded)
+		}
+	})
+	out := bufio.NewWriterSize(w, 128<<10)
+	made, err := k.join(out)
+	if err == nil {
+		err = out.Flush()
+	}
+	if err != nil {
+		end(err)
+	}
+	k.programs.Wait()
+	end(nil)
+	return e.settle(ctx, made, s, err, decoded, &log)
+}
+
+// settle finds out what came of it: what is wrong with the sound matters more
+// than what that did to the encoders.
+func (e *encoding) settle(ctx context.Context, made joined, s *splitter, err, decoded error, log *messages) (encoded, error) {
+	if decoded != nil && !errors.Is(decoded, errStopped) {
+		return encoded{}, decoded
+	}
+	if err != nil && s.samples > 0 {
+		if ours := (*fail.Error)(nil); errors.As(context.Cause(ctx), &ours) {
+			return encoded{}, ours
+		}
+		return encoded{}, fail.Wrap(fail.Unavailable, err, "encode")
+	}
+	length := time.Duration(s.samples) * time.Second / time.Duration(e.rate)
+	ended := &ProgramError{Program: "ffmpeg", Messages: log.String(), Err: fmt.Errorf("ended without an error, %d reported", log.errors)}
+	if err := judgement(e.info, length, log, ended); err != nil {
+		return encoded{}, err
+	}
+	head, err := made.stream.Head(mp3.Details{Delay: lameDelay, Samples: s.samples, Encoder: "LAME3.100", Quality: -1})
+	if err != nil {
+		return encoded{}, fail.Wrap(fail.Internal, err, "make the header of the MP3")
+	}
+	return encoded{
+		MP3: MP3{
+			Duration: length, SampleRate: e.rate, Channels: e.channels,
+			Bytes: made.tag + int64(len(head)) + made.stream.Bytes,
+		},
+		headAt: made.tag, head: head,
+	}, nil
+}
+
+// encoder starts one more encoder. The first also writes the tags.
+func (k *work) encoder() *encoder {
+	c := &encoder{feed: newFeed(k.ctx, 2*(k.run+early+overlap+late)), pile: newPile()}
+	c.frames = mp3.NewScanner(c.pile)
+	args := append(programArgs(), "-f", "f32le", "-ar", strconv.Itoa(k.rate), "-ac", strconv.Itoa(k.channels), "-i", "pipe:0")
+	args = append(args, encoderArgs(k.info, k.opt)...)
+	if bitrateFor(k.opt.Bitrate, k.rate) == 320_000 { // next to nothing is left to save up, nor to raise
+		args = append(args, "-reservoir", "0")
+	}
+	if len(k.encoders) == 0 {
+		args = append(args, tagArgs(k.info.Tags)...)
+	} else {
+		args = append(args, "-id3v2_version", "0")
+	}
+	args = append(args, "-write_xing", "0", "-flush_packets", "1", "-f", "mp3", "pipe:1")
+	k.encoders = append(k.encoders, c)
+	k.programs.Go(func() {
+		var log messages
+		err := k.tools.run(k.ctx, k.tools.FFmpeg, args, c.feed, c.pile, &log)
+		if err == nil {
+			c.pile.close(io.EOF)
+			return
+		}
+		err = fail.Wrap(fail.Unavailable, &ProgramError{Program: "ffmpeg", Messages: log.String(), Err: err}, "encode")
+		c.pile.close(err)
+		k.end(err)
+	})
+	return c
+}
