@@ -8,7 +8,6 @@ package notify
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -36,7 +35,6 @@ type Deps struct {
 const (
 	sendWithin  = 45 * time.Second // within the timeout of the trigger
 	lease       = time.Minute      // more than sendWithin: nobody else begins meanwhile
-	settleIn    = 10 * time.Second // for the ledger, once the mail is sent or not
 	linkIsValid = 7 * 24 * time.Hour
 )
 
@@ -50,6 +48,7 @@ func New(d Deps) http.Handler {
 // handle answers nil where there is nothing left to do, so that the broker is
 // done with the event.
 func (d Deps) handle(ctx context.Context, e cloudevents.Event) (*cloudevents.Event, error) {
+	came := time.Now()
 	if e.Type() != event.TypeConversionCompleted && e.Type() != event.TypeConversionFailed {
 		return nil, fail.New(fail.Invalid, "Events of type %s are not taken here.", e.Type())
 	}
@@ -74,7 +73,7 @@ func (d Deps) handle(ctx context.Context, e cloudevents.Event) (*cloudevents.Eve
 	if err != nil || !claimed {
 		return nil, err
 	}
-	return nil, d.settle(ctx, log, j, holder, d.tell(ctx, j))
+	return nil, d.settle(ctx, log, claim{j, holder, came}, d.tell(ctx, j))
 }
 
 // tell mails the outcome of the job to its owner.
@@ -93,27 +92,4 @@ func (d Deps) tell(ctx context.Context, j job.Job) error {
 		return err
 	}
 	return d.Mail.Send(ctx, m)
-}
-
-// settle writes down what came of the sending: even if whoever sent the event
-// has hung up meanwhile, or the mail would be sent once more.
-func (d Deps) settle(ctx context.Context, log *slog.Logger, j job.Job, holder string, sent error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleIn)
-	defer cancel()
-	refused := fail.Is(sent, fail.Invalid)
-	if sent != nil && !refused {
-		return errors.Join(sent, d.Ledger.ReleaseNotice(ctx, j.ID, j.Run, j.State, holder))
-	}
-	err := d.Ledger.CloseNotice(ctx, j.ID, j.Run, j.State, holder, refused)
-	switch {
-	case fail.Is(err, fail.Exists): // it took so long that another has claimed it, or the job is gone
-		log.WarnContext(ctx, "notice was no longer ours", "outcome", string(j.State))
-	case err != nil:
-		return err
-	case refused:
-		log.WarnContext(ctx, "notice refused for good", "outcome", string(j.State), "error", sent)
-	default:
-		log.InfoContext(ctx, "notice sent", "outcome", string(j.State))
-	}
-	return nil
 }

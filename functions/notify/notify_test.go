@@ -49,7 +49,12 @@ func (w *world) Send(ctx context.Context, m mail.Message) error {
 
 func start(t *testing.T) *world {
 	t.Helper()
-	w := &world{Stores: fixture.New(t), box: t.TempDir()}
+	return startOn(t, fixture.New(t))
+}
+
+func startOn(t *testing.T, stores *fixture.Stores) *world {
+	t.Helper()
+	w := &world{Stores: stores, box: t.TempDir()}
 	u, err := w.Ledger.CreateUser(t.Context(), user.User{Email: "anna@example.com"})
 	if err != nil {
 		t.Fatal(err)
