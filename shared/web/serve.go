@@ -32,17 +32,16 @@ type Server struct {
 	Silence time.Duration
 }
 
-const (
-	readyWithin  = 3 * time.Second // bounds one readiness check
-	settleWithin = 3 * time.Second // for handlers that were cut off, to give back what they hold
-)
+// settleWithin is for handlers that were cut off, to give back what they hold.
+const settleWithin = 3 * time.Second
 
 // Serve answers requests from the listener until ctx is done, then drains: it
 // takes no new connection, tells long answers to end (see Draining), waits
 // for the others, and returns nil. It returns an error if serving ends by
 // itself. It closes the listener.
 func (s Server) Serve(ctx context.Context, l net.Listener) error {
-	drainer := &handlers.Drainer{Inner: patient(s.health(), s.Silence), HealthCheck: s.readyz, QuietPeriod: time.Millisecond}
+	ready := &readiness{check: s.Ready}
+	drainer := &handlers.Drainer{Inner: patient(s.health(ready), s.Silence), HealthCheck: ready.ServeHTTP, QuietPeriod: time.Millisecond}
 	draining, startDraining := context.WithCancel(context.Background())
 	requests, endRequests := context.WithCancel(context.WithValue(context.Background(), drainKey{}, draining.Done()))
 	defer endRequests()
@@ -88,29 +87,17 @@ func (s Server) Serve(ctx context.Context, l net.Listener) error {
 }
 
 // health answers GET /healthz and /readyz, and leaves the rest to the handler.
-func (s Server) health() http.Handler {
+func (s Server) health(ready http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path == "/healthz" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
 			ok(w)
 		case r.URL.Path == "/readyz" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
-			s.readyz(w, r)
+			ready.ServeHTTP(w, r)
 		default:
 			s.Handler.ServeHTTP(w, r)
 		}
 	})
-}
-
-func (s Server) readyz(w http.ResponseWriter, r *http.Request) {
-	if s.Ready != nil {
-		ctx, cancel := context.WithTimeout(r.Context(), readyWithin)
-		defer cancel()
-		if err := s.Ready(ctx); err != nil {
-			Error(w, r, fail.Wrap(fail.Unavailable, err, "check readiness"))
-			return
-		}
-	}
-	ok(w)
 }
 
 func ok(w http.ResponseWriter) {

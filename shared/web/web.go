@@ -52,6 +52,12 @@ func Error(w http.ResponseWriter, r *http.Request, err error) {
 		level = slog.LevelWarn
 	}
 	slog.Log(r.Context(), level, "request failed", "method", r.Method, "path", r.URL.Path, "kind", kind.String(), "error", err)
+	refuse(w, err)
+}
+
+// refuse writes the problem document of an error.
+func refuse(w http.ResponseWriter, err error) {
+	kind := fail.KindOf(err)
 	if after := fail.RetryAfter(err); after > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(after.Seconds()))))
 	}
