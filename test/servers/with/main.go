@@ -1,7 +1,8 @@
 // Command with starts private servers and runs a program with their URLs in
 // its environment: MariaDB as LEDGER_URL, a Mongo-wire server as BLOBS_URL,
 // RabbitMQ as QUEUE_URL. Everything, the program's DATA_DIR included, is in a
-// temporary folder and goes when the program ends.
+// temporary folder and goes when the program ends. Killed, it leaves the folder,
+// and on Linux no process.
 //
 //	go run ./test/servers/with bin/alchemist
 package main
@@ -35,8 +36,9 @@ func main() {
 
 // run returns the exit code of the program.
 func run(command []string) (code int, err error) {
-	// A Ctrl-C reaches the program by itself: what is left is to wait for it.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A Ctrl-C, or a terminal that is closed, reaches the program by itself: what
+	// is left is to wait for it.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	dir, err := os.MkdirTemp("", "alchemist-servers-*")
 	if err != nil {
@@ -52,6 +54,7 @@ func run(command []string) (code int, err error) {
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(append(os.Environ(), "DATA_DIR="+filepath.Join(dir, "data")), env...)
+	defer tie(cmd)()
 	err = cmd.Run()
 	if cmd.ProcessState != nil { // it has said itself what was wrong
 		return max(cmd.ProcessState.ExitCode(), 0), nil
