@@ -98,8 +98,9 @@ func Open(ctx context.Context, c config.Config, out io.Writer) (_ *System, err e
 // embedded reports whether the ledger is in this process.
 func (s *System) embedded() bool { return strings.HasPrefix(s.config.LedgerURL, "sqlite:") }
 
-// prepare puts the ledger in order: an all-in-one has it to itself, so whoever
-// held a lease is gone. It may be called again after fail.Unavailable.
+// prepare puts the ledger in order: an all-in-one has a SQLite file to itself,
+// so whoever held a lease there is gone; on a server leases run out. It may be
+// called again after fail.Unavailable.
 func (s *System) prepare(ctx context.Context) error {
 	if err := s.opener.Ledger(s.config.LedgerURL).Recover(ctx); err != nil {
 		return err
