@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 	"strconv"
 	"time"
 
@@ -74,7 +76,8 @@ type (
 // order of the files, and completes them from their Brokers. Manifests of
 // other kinds are passed over. An error names the file and the field: an
 // unknown field, a Trigger of a Broker that is not there, a value that cannot
-// be right, and spec.filters, which the RabbitMQ broker would ignore.
+// be right, spec.filters, which the RabbitMQ broker would ignore, and a filter
+// that it would never let an event through.
 func Load(fsys fs.FS) ([]Trigger, error) {
 	var set manifests
 	names, err := fs.Glob(fsys, "*.yaml")
@@ -167,6 +170,9 @@ func (s *manifests) trigger(m *triggerManifest) (Trigger, error) {
 	case t.Subscriber.Ref == nil && t.Subscriber.URI == nil:
 		return t, errors.New("spec.subscriber: needs ref or uri")
 	}
+	if err := checkFilter(t.Filter); err != nil {
+		return t, err
+	}
 	var err error
 	if t.Parallelism, err = parallelism(m.Metadata.Annotations); err != nil {
 		return t, err
@@ -179,6 +185,24 @@ func (s *manifests) trigger(m *triggerManifest) (Trigger, error) {
 	}
 	t.Delivery, err = m.Spec.Delivery.policy()
 	return t, err
+}
+
+// checkFilter refuses what no event passes on Knative. There a filter is the
+// arguments of a binding to a headers exchange
+// (https://github.com/knative-extensions/eventing-rabbitmq/blob/v0.48.0/pkg/rabbit/binding.go),
+// which RabbitMQ compares with the headers of the message that the event has
+// become (pkg/rabbit/message.go there).
+func checkFilter(attributes map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(attributes)) {
+		field := "spec.filter.attributes." + name
+		switch {
+		case name == "datacontenttype":
+			return fmt.Errorf("%s: the RabbitMQ broker never matches it: its messages have the content type in a header of another name", field)
+		case attributes[name] == "":
+			return fmt.Errorf(`%s: the RabbitMQ broker never matches "": to it that is a value, not any value; leave it out or give one`, field)
+		}
+	}
+	return nil
 }
 
 func parallelism(annotations map[string]string) (int, error) {

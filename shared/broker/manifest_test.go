@@ -138,6 +138,8 @@ func TestLoad(t *testing.T) {
 		{"unknown field", head + spec + ", delivery: {retries: 2}}", `unknown field "retries"`},
 		{"a field twice", trigger + "\nkind: Trigger", "already set"},
 		{"spec.filters", head + spec + ", filters: [{exact: {type: a}}]}", "spec.filters"},
+		{"filter for any value", head + spec + `, filter: {attributes: {type: a, word: ""}}}`, `spec.filter.attributes.word: the RabbitMQ broker never matches ""`},
+		{"filter by content type", head + spec + ", filter: {attributes: {datacontenttype: text/plain}}}", "spec.filter.attributes.datacontenttype: the RabbitMQ broker never matches it"},
 		{"unknown Broker", strings.Replace(trigger, "default", "other", 1), `there is no Broker "other"`},
 		{"no name", strings.Replace(trigger, "name: t", "", 1), "metadata.name"},
 		{"no subscriber", head + "spec: {broker: default}", "spec.subscriber"},
@@ -221,15 +223,15 @@ func TestMatch(t *testing.T) {
 		{"one of two wrong", map[string]string{"source": "/test", "subject": "job-2"}, false},
 		{"id", map[string]string{"id": "id-1"}, true},
 		{"specversion", map[string]string{"specversion": "1.0"}, true},
-		{"datacontenttype", map[string]string{"datacontenttype": "application/json"}, true},
-		{"dataschema that is not there", map[string]string{"dataschema": ""}, false},
+		{"datacontenttype", map[string]string{"datacontenttype": "application/json"}, false},
+		{"dataschema that is not there", map[string]string{"dataschema": "/schema"}, false},
 		{"time", map[string]string{"time": "2026-01-02T03:04:05Z"}, true},
 		{"extension", map[string]string{"tenant": "acme"}, true},
 		{"number as extension", map[string]string{"priority": "5"}, true},
 		{"extension that differs", map[string]string{"tenant": "other"}, false},
 		{"extension that is not there", map[string]string{"region": "x"}, false},
-		{"any value", map[string]string{"tenant": "", "type": ""}, true},
-		{"any value of what is not there", map[string]string{"region": ""}, false},
+		{"no value", map[string]string{"tenant": ""}, false},
+		{"no value of what is not there", map[string]string{"region": ""}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 type Trigger struct {
 	Name        string
 	Broker      string            // name of the Broker that it belongs to
-	Filter      map[string]string // attribute or extension → its value; "" for any value
+	Filter      map[string]string // attribute or extension → its value
 	Subscriber  duckv1.Destination
 	Delivery    Policy
 	Parallelism int // deliveries at once; at least 1
@@ -72,20 +72,20 @@ func (p Policy) Waits(dead bool) []time.Duration {
 }
 
 // Match reports whether the event has every attribute of the filter, with the
-// same value or, where the filter has "", with any value but the empty one.
-// No filter matches every event.
+// same value. No filter matches every event.
 func (t *Trigger) Match(e cloudevents.Event) bool {
 	for name, want := range t.Filter {
 		got, err := attribute(e, name)
-		if err != nil || got == "" || (want != "" && got != want) {
+		if err != nil || got == "" || got != want {
 			return false
 		}
 	}
 	return true
 }
 
-// attribute is the canonical string form of an attribute or extension;
-// empty for one that is not there.
+// attribute is the canonical string form of an attribute or extension; empty
+// for one that is not there, and for datacontenttype, which checkFilter
+// refuses.
 func attribute(e cloudevents.Event, name string) (string, error) {
 	switch name {
 	case "specversion":
@@ -100,10 +100,8 @@ func attribute(e cloudevents.Event, name string) (string, error) {
 		return e.ID(), nil
 	case "time":
 		return types.Format(e.Time())
-	case "dataschema", "schemaurl":
+	case "dataschema":
 		return e.DataSchema(), nil
-	case "datacontenttype":
-		return e.DataContentType(), nil
 	}
 	value, ok := e.Extensions()[name]
 	if !ok {

@@ -78,11 +78,17 @@ func local(t *testing.T, manifests fs.FS, resolve func(string) string) string {
 
 func onKnative(t *testing.T, manifests fs.FS, resolve func(string) string) string {
 	t.Helper()
-	if err := build(); err != nil {
-		t.Fatal(err)
-	}
 	triggers, err := broker.Load(manifests)
 	if err != nil {
+		t.Fatal(err)
+	}
+	return runKnative(t, triggers, resolve)
+}
+
+// runKnative runs Knative's ingress and dispatchers until the test ends.
+func runKnative(t *testing.T, triggers []broker.Trigger, resolve func(string) string) (ingress string) {
+	t.Helper()
+	if err := build(); err != nil {
 		t.Fatal(err)
 	}
 	p := interop.Plane{
@@ -199,45 +205,6 @@ func union(a, b map[string]int) map[string]int {
 	all := maps.Clone(a)
 	maps.Copy(all, b)
 	return all
-}
-
-// TestBothBrokersRouteAlike holds which filters an event passes. Two kinds
-// never match on Knative: RabbitMQ compares headers, so that an empty value
-// matches an empty one alone, and the content type has another name there.
-func TestBothBrokersRouteAlike(t *testing.T) {
-	const everywhere, nowhere = "local knative", ""
-	filters := map[string]struct{ filter, passes string }{
-		"nothing":     {`{}`, everywhere},
-		"type":        {`{attributes: {type: dev.test.event}}`, everywhere},
-		"other-type":  {`{attributes: {type: dev.test}}`, nowhere},
-		"two":         {`{attributes: {type: dev.test.event, source: /test}}`, everywhere},
-		"one-of-two":  {`{attributes: {type: dev.test.event, source: /other}}`, nowhere},
-		"subject":     {`{attributes: {subject: "204"}}`, everywhere},
-		"extension":   {`{attributes: {word: a}}`, everywhere},
-		"other-word":  {`{attributes: {word: b}}`, nowhere},
-		"missing":     {`{attributes: {nothing: a}}`, nowhere},
-		"time":        {`{attributes: {time: "2026-01-02T03:04:05Z"}}`, everywhere},
-		"any-value":   {`{attributes: {word: ""}}`, "local"},
-		"contenttype": {`{attributes: {datacontenttype: application/json}}`, "local"},
-	}
-	triggers := map[string]string{}
-	for name, f := range filters {
-		triggers[name] = fmt.Sprintf("filter: %s, subscriber: {ref: {kind: Service, name: %s}}, delivery: {retry: 1}", f.filter, name)
-	}
-	bothBrokers(t, manifestsOf(triggers), func(t *testing.T, broker, ingress string, c *calls) {
-		e := sampleEvent("e1", "204")
-		e.SetExtension("word", "a")
-		want := map[string]int{}
-		for name, f := range filters {
-			if strings.Contains(f.passes, broker) {
-				want[name+" e1"] = 1
-			}
-		}
-		if err := event.NewSender(ingress).Send(t.Context(), e); err != nil {
-			t.Fatal(err)
-		}
-		await(t, c, want)
-	})
 }
 
 // TestBothIngressesAnswerAlike holds what is taken and what is refused.
