@@ -173,9 +173,9 @@ func backoffIsKept(t *testing.T, start starter) {
 	next(t, dead)
 }
 
-func TestNoDeliveryMeansNoRetry(t *testing.T) { each(t, noDeliveryMeansNoRetry) }
+func TestNoDeliveryAnywhereMeansNoRetry(t *testing.T) { each(t, noDeliveryAnywhereMeansNoRetry) }
 
-func noDeliveryMeansNoRetry(t *testing.T, start starter) {
+func noDeliveryAnywhereMeansNoRetry(t *testing.T, start starter) {
 	got := make(chan string, 9)
 	w := start(t, manifest([4]string{"a", "dev.test.a", "a", ""}), map[string]http.HandlerFunc{
 		"a": func(w http.ResponseWriter, r *http.Request) {

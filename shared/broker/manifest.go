@@ -16,16 +16,21 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// What Knative's RabbitMQ broker takes where a manifest is silent.
+// What Knative's RabbitMQ broker takes where a manifest is silent
+// (https://github.com/knative-extensions/eventing-rabbitmq/blob/v0.48.0/pkg/reconciler/trigger/resources/dispatcher.go,
+// cmd/dispatcher/main.go there).
 const (
+	defaultRetry       = 5 // of a delivery; without any there is no retry
 	defaultBackoff     = 50 * time.Millisecond
 	defaultParallelism = 1
 	maxParallelism     = 1000
 	parallelismKey     = "rabbitmq.eventing.knative.dev/parallelism"
 )
 
-// defaultTimeout bounds a delivery whose Trigger sets no timeout: the most
-// that a Knative revision may take for a request.
+// defaultTimeout bounds a request where there is no timeout. Knative's
+// dispatcher then waits for as long as the subscriber takes, which ends with
+// the timeout of its revision: at most this, unless the cluster is set up for
+// more.
 const defaultTimeout = 10 * time.Minute
 
 const group = "eventing.knative.dev/v1"
@@ -64,7 +69,7 @@ type (
 		} `json:"spec"`
 	}
 	delivery struct {
-		Retry          int                 `json:"retry"`
+		Retry          *int                `json:"retry"`
 		BackoffPolicy  string              `json:"backoffPolicy"`
 		BackoffDelay   string              `json:"backoffDelay"`
 		Timeout        string              `json:"timeout"`
@@ -159,7 +164,7 @@ func (s *manifests) trigger(m *triggerManifest) (Trigger, error) {
 		Name: m.Metadata.Name, Broker: m.Spec.Broker,
 		Filter: m.Spec.Filter.Attributes, Subscriber: m.Spec.Subscriber,
 	}
-	inherited, known := s.brokers[t.Broker]
+	effective, known := s.brokers[t.Broker]
 	switch {
 	case t.Name == "":
 		return t, errors.New("metadata.name: missing")
@@ -177,13 +182,12 @@ func (s *manifests) trigger(m *triggerManifest) (Trigger, error) {
 	if t.Parallelism, err = parallelism(m.Metadata.Annotations); err != nil {
 		return t, err
 	}
-	if m.Spec.Delivery == nil {
-		// Of the Broker's delivery a Trigger gets the dead-letter sink only.
-		if m.Spec.Delivery = new(delivery); inherited != nil {
-			m.Spec.Delivery.DeadLetterSink = inherited.DeadLetterSink
-		}
+	// A delivery of its own takes the place of the Broker's as a whole
+	// (pkg/reconciler/trigger/trigger.go of eventing-rabbitmq).
+	if m.Spec.Delivery != nil {
+		effective = m.Spec.Delivery
 	}
-	t.Delivery, err = m.Spec.Delivery.policy()
+	t.Delivery, err = effective.policy()
 	return t, err
 }
 
@@ -217,10 +221,18 @@ func parallelism(annotations map[string]string) (int, error) {
 	return n, nil
 }
 
+// policy completes a delivery, which is nil where neither the Trigger nor its
+// Broker has one.
 func (d *delivery) policy() (Policy, error) {
-	p := Policy{Retry: d.Retry, Linear: d.BackoffPolicy == "linear", DeadLetter: d.DeadLetterSink}
-	if d.Retry < 0 {
-		return p, fmt.Errorf("delivery.retry: want 0 or more, found %d", d.Retry)
+	if d == nil {
+		return Policy{Delay: defaultBackoff, Timeout: defaultTimeout}, nil
+	}
+	p := Policy{Retry: defaultRetry, Linear: d.BackoffPolicy == "linear", DeadLetter: d.DeadLetterSink}
+	if d.Retry != nil {
+		p.Retry = *d.Retry
+	}
+	if p.Retry < 0 {
+		return p, fmt.Errorf("delivery.retry: want 0 or more, found %d", p.Retry)
 	}
 	if b := d.BackoffPolicy; b != "" && b != "linear" && b != "exponential" {
 		return p, fmt.Errorf("delivery.backoffPolicy: want exponential or linear, found %q", b)

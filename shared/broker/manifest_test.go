@@ -114,7 +114,19 @@ metadata: {name: default}
 spec:
   delivery:
     retry: 3
+    backoffPolicy: linear
+    backoffDelay: PT2S
+    timeout: PT1M
     deadLetterSink: {uri: "http://dead"}
+---
+apiVersion: eventing.knative.dev/v1
+kind: Broker
+metadata: {name: bare}
+---
+apiVersion: eventing.knative.dev/v1
+kind: Broker
+metadata: {name: silent}
+spec: {delivery: {backoffDelay: PT2S}}
 `
 	head    = "apiVersion: eventing.knative.dev/v1\nkind: Trigger\nmetadata: {name: t}\n"
 	spec    = "spec: {broker: default, subscriber: {uri: http://s}"
@@ -126,15 +138,25 @@ func TestLoad(t *testing.T) {
 		name, yaml string
 		want       string // of the Trigger, or of the error
 	}{
-		{"no delivery: no retry, and the Broker's dead letter sink", trigger,
-			"retry 0 delay 50ms timeout 10m0s dead http://dead parallelism 1"},
+		{"no delivery: that of the Broker", trigger,
+			"retry 3 delay 2s timeout 1m0s dead http://dead parallelism 1 linear"},
+		{"no delivery, and the Broker's is silent about retries", strings.Replace(trigger, "default", "silent", 1),
+			"retry 5 delay 2s timeout 10m0s dead - parallelism 1"},
+		{"no delivery anywhere: no retry", strings.Replace(trigger, "default", "bare", 1),
+			"retry 0 delay 50ms timeout 10m0s dead - parallelism 1"},
 		{"a delivery of its own inherits nothing", head + spec + ", delivery: {retry: 2}}",
 			"retry 2 delay 50ms timeout 10m0s dead - parallelism 1"},
+		{"a delivery without retry", head + spec + ", delivery: {backoffDelay: PT1S, deadLetterSink: {uri: http://d}}}",
+			"retry 5 delay 1s timeout 10m0s dead http://d parallelism 1"},
+		{"an empty delivery", head + spec + ", delivery: {}}",
+			"retry 5 delay 50ms timeout 10m0s dead - parallelism 1"},
+		{"no retry", head + spec + ", delivery: {retry: 0}}",
+			"retry 0 delay 50ms timeout 10m0s dead - parallelism 1"},
 		{"everything set", strings.Replace(head, "name: t", `name: t, annotations: {rabbitmq.eventing.knative.dev/parallelism: "7"}`, 1) + spec +
 			", delivery: {retry: 4, backoffPolicy: linear, backoffDelay: PT1.5S, timeout: PT1H, deadLetterSink: {uri: http://d}}}",
 			"retry 4 delay 1.5s timeout 1h0m0s dead http://d parallelism 7 linear"},
 		{"several documents", "# first\n---\n" + trigger + "\n---\napiVersion: v1\nkind: Other\nunknown: true\n---\n",
-			"retry 0 delay 50ms timeout 10m0s dead http://dead parallelism 1"},
+			"retry 3 delay 2s timeout 1m0s dead http://dead parallelism 1 linear"},
 		{"unknown field", head + spec + ", delivery: {retries: 2}}", `unknown field "retries"`},
 		{"a field twice", trigger + "\nkind: Trigger", "already set"},
 		{"spec.filters", head + spec + ", filters: [{exact: {type: a}}]}", "spec.filters"},
