@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -122,10 +121,7 @@ func (b *Broker) replyTo(cause cloudevents.Event, a answer) (Publication, error)
 	if a.err != nil {
 		return Publication{}, a.err
 	}
-	trace, ok := cause.Extensions()[event.TraceExtension]
-	if ok && a.reply.Extensions()[event.TraceExtension] == nil {
-		a.reply.SetExtension(event.TraceExtension, trace)
-	}
+	event.ContinueTrace(a.reply, cause)
 	return b.publication(*a.reply)
 }
 
@@ -208,8 +204,6 @@ func request(ctx context.Context, target string, e cloudevents.Event) (*http.Req
 		return nil, err
 	}
 	req.Header.Set("Prefer", "reply")
-	if trace, ok := e.Extensions()[event.TraceExtension]; ok {
-		req.Header.Set(traceHeader, fmt.Sprint(trace))
-	}
+	event.WriteTrace(req.Header, e)
 	return req, nil
 }

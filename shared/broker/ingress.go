@@ -13,8 +13,6 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 )
 
-const traceHeader = "Traceparent"
-
 // Ingress takes events: POST, one CloudEvent in binary or structured mode.
 //
 //	202  the event is stored, for each trigger that matches it; maybe none
@@ -23,8 +21,8 @@ const traceHeader = "Traceparent"
 //	413  the data of the event exceeds event.MaxData
 //	503  the queue could not store it; send it again
 //
-// A W3C traceparent header becomes the extension of that name where the event
-// has none.
+// The W3C headers traceparent and tracestate become the extensions of those
+// names where the event has no trace.
 func (b *Broker) Ingress() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
@@ -55,10 +53,7 @@ func (b *Broker) take(r *http.Request) (cloudevents.Event, error) {
 		return cloudevents.Event{}, fail.Wrap(fail.Invalid, err, "read event")
 	}
 	e := *read
-	trace := r.Header.Get(traceHeader)
-	if e.Extensions()[event.TraceExtension] == nil && trace != "" && event.Trace(trace) == trace {
-		e.SetExtension(event.TraceExtension, trace)
-	}
+	event.ReadTrace(r.Header, &e)
 	p, err := b.publication(e)
 	if err != nil {
 		return e, err

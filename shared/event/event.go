@@ -8,12 +8,9 @@
 package event
 
 import (
-	"crypto/rand"
 	"embed"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -33,10 +30,6 @@ const (
 
 // MaxData is the most bytes that the data of an event may have.
 const MaxData = 64 << 10
-
-// TraceExtension is the CloudEvents extension that carries the W3C trace
-// context (https://www.w3.org/TR/trace-context/).
-const TraceExtension = "traceparent"
 
 // Schemas holds schema/<type>.json for each type that carries Data.
 //
@@ -108,17 +101,4 @@ func Decode(e cloudevents.Event) (Data, error) {
 		return d, fail.New(fail.Invalid, "The event names no job.")
 	}
 	return d, nil
-}
-
-var traceparent = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
-
-// Trace returns the traceparent of a request if it is a valid one, otherwise
-// a new one, sampled.
-func Trace(header string) string {
-	if traceparent.MatchString(header) {
-		return header
-	}
-	var b [24]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program first
-	return "00-" + hex.EncodeToString(b[:16]) + "-" + hex.EncodeToString(b[16:]) + "-01"
 }

@@ -44,6 +44,7 @@ func (s *Sender) Send(ctx context.Context, e cloudevents.Event) error {
 	if err := cehttp.WriteRequest(ctx, binding.ToMessage(&e), req); err != nil {
 		return fail.Wrap(fail.Internal, err, "encode event %s", e.ID())
 	}
+	WriteTrace(req.Header, e)
 	resp, err := s.client.Do(req)
 	if err != nil {
 		// Without the address of the sink, which may hold a secret.

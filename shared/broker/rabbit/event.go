@@ -28,7 +28,6 @@ const (
 const (
 	contentTypeHeader = "content-type"
 	specVersionHeader = "specversion"
-	traceStateHeader  = "tracestate"
 	knativePrefix     = "ce-"
 	brokerPrefix      = "x-"
 )
@@ -38,7 +37,7 @@ const (
 // body
 // (https://github.com/knative-extensions/eventing-rabbitmq/blob/v0.48.0/pkg/rabbit/message.go).
 // An event that does not fit that form is written in structured JSON, which
-// Knative reads as well.
+// Knative reads as well, but for the trace: that it takes from headers alone.
 func publishing(m broker.Message) (amqp.Publishing, error) {
 	p, ok := binary(m.Event)
 	if !ok {
@@ -48,6 +47,9 @@ func publishing(m broker.Message) (amqp.Publishing, error) {
 			return p, fail.Wrap(fail.Invalid, err, "encode event")
 		}
 		p = amqp.Publishing{Headers: amqp.Table{}, ContentType: cloudevents.ApplicationCloudEventsJSON, Body: body}
+		if parent, state := event.TraceOf(m.Event); parent != "" {
+			p.Headers[event.TraceExtension], p.Headers[event.TraceStateExtension] = parent, state
+		}
 	}
 	p.DeliveryMode = amqp.Persistent
 	if id := m.Event.ID(); len(id) <= maxShort {
@@ -79,9 +81,9 @@ func binary(e cloudevents.Event) (p amqp.Publishing, ok bool) {
 		}
 		headers[name] = header
 	}
-	if headers[event.TraceExtension] != nil && headers[traceStateHeader] == nil {
+	if headers[event.TraceExtension] != nil && headers[event.TraceStateExtension] == nil {
 		// Knative continues a trace only where both are there.
-		headers[traceStateHeader] = ""
+		headers[event.TraceStateExtension] = ""
 	}
 	size := 0
 	for name, value := range headers {

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -152,8 +153,9 @@ func TestWhatDoesNotFitIsStructured(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if p.ContentType != "application/cloudevents+json" || len(p.Headers) != 1 {
-				t.Errorf("the content type is %.99s with %d headers, want structured JSON", p.ContentType, len(p.Headers))
+			want := amqp.Table{attemptHeader: int64(1), "traceparent": e.Extensions()["traceparent"], "tracestate": ""}
+			if p.ContentType != "application/cloudevents+json" || !reflect.DeepEqual(p.Headers, want) {
+				t.Errorf("the content type is %.99s with headers %.999v, want structured JSON with %v", p.ContentType, p.Headers, want)
 			}
 			m, err := message(&amqp.Delivery{ContentType: p.ContentType, Headers: p.Headers, Body: p.Body})
 			if err != nil || m.Event.ID() != e.ID() || string(m.Event.Data()) != string(e.Data()) || m.Attempt != 1 {
