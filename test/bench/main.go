@@ -1,7 +1,7 @@
 // Command bench measures the real program on this machine, against what a
 // person would run instead, and prints one table:
 //
-//	go run ./test/bench [-quick] [-only conversion,memory,throughput,broker,knative,ledger]
+//	go run ./test/bench [-quick] [-only conversion,memory,throughput,broker,knative,gridfs,ledger]
 //
 // Progress goes to stderr. Its files are in ./bin, on the disk that is
 // measured, and are gone when it ends. It needs Go, ffmpeg and, for the whole
@@ -131,7 +131,7 @@ func choose(names string) ([]part, error) {
 	for name := range strings.SplitSeq(names, ",") {
 		i := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("-only: want some of conversion, memory, throughput, broker, knative, ledger, found %q", name)
+			return nil, fmt.Errorf("-only: want some of conversion, memory, throughput, broker, knative, gridfs, ledger, found %q", name)
 		}
 		chosen = append(chosen, parts[i])
 	}

@@ -206,3 +206,59 @@ func distance(a, b []float32) float64 {
 	}
 	return math.Sqrt(sum / float64(len(a)))
 }
+
+// FuzzScanner takes streams apart and lays them out anew: what was taken apart
+// once must be the same frames when it is taken apart again.
+func FuzzScanner(f *testing.F) {
+	f.Add([]byte("ID3\x04\x00\x00\x00\x00\x00\x00"))
+	for _, head := range []uint32{0xFFFB9064, 0xFFFB90C4, 0xFFF38064, 0xFFE318C4} {
+		h := Header(head)
+		one := binary.BigEndian.AppendUint32(nil, head)
+		one = append(one, make([]byte, h.Size()-headerBytes)...)
+		f.Add(bytes.Repeat(one, 4))
+	}
+	f.Fuzz(func(t *testing.T, p []byte) {
+		all, body := scan(p), &bytes.Buffer{}
+		j := NewJoiner(body)
+		for i, frame := range all {
+			if j.Add(frame) != nil {
+				all = all[:i]
+				break
+			}
+		}
+		s, err := j.Close()
+		if err != nil || s.Frames != len(all) || s.Bytes != int64(body.Len()) {
+			t.Fatalf("%d frames became %+v with %d bytes, %v", len(all), s, body.Len(), err)
+		}
+		again := scan(body.Bytes())
+		if len(again) != len(all) {
+			t.Fatalf("%d frames became %d", len(all), len(again))
+		}
+		for i := range all {
+			if !bytes.Equal(all[i].data, again[i].data) {
+				t.Fatalf("frame %d lost its data", i)
+			}
+		}
+		if len(all) > 0 {
+			head, err := s.Head(Details{Samples: int64(len(all) * all[0].Header.Samples())})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i, err := ReadInfo(bytes.NewReader(append(head, body.Bytes()...))); err != nil || i.Frames != len(all) {
+				t.Fatalf("header of %d frames reads as %+v, %v", len(all), i, err)
+			}
+		}
+		_, _ = ReadInfo(bytes.NewReader(p))
+	})
+}
+
+// scan returns the frames up to the first fault.
+func scan(p []byte) (all []Frame) {
+	for s := NewScanner(bytes.NewReader(p)); ; {
+		f, err := s.Next()
+		if err != nil {
+			return all
+		}
+		all = append(all, f)
+	}
+}
