@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -14,7 +15,8 @@ import (
 )
 
 const (
-	maxRatio  = 1.05                   // whole conversion, of plain ffmpeg
+	decoding  = 0.06                   // of the time of plain ffmpeg: the part that is not shared out
+	maxRatio  = 1.10                   // whole conversion, of what plain ffmpeg would need if encoding were
 	maxExtra  = 100 * time.Millisecond // above plain ffmpeg, for a clip
 	clip      = time.Second
 	slow      = time.Minute // a plain conversion that takes longer is repeated less often
@@ -55,14 +57,15 @@ func (b *bench) pairCount(plain time.Duration) int {
 }
 
 func (b *bench) wholeRow(pairs []pair) row {
+	most := maxRatio * (decoding + (1-decoding)/float64(runtime.GOMAXPROCS(0)))
 	ratios := each(pairs, func(p pair) float64 { return seconds(p.ours) / seconds(p.rival) })
 	return row{
 		what:   fmt.Sprintf("conversion of a video of %g min, upload to done; plain ffmpeg", b.video.Minutes()),
 		ours:   fmt.Sprintf("%.2f s", median(each(pairs, func(p pair) float64 { return seconds(p.ours) }))),
 		rival:  fmt.Sprintf("%.2f s", median(each(pairs, func(p pair) float64 { return seconds(p.rival) }))),
 		result: fmt.Sprintf("× %.3f (%s, %d pairs)", median(ratios), spread("%.3f", ratios), len(ratios)),
-		target: fmt.Sprintf("≤ × %.2f", maxRatio),
-		met:    yes(median(ratios) <= maxRatio),
+		target: fmt.Sprintf("≤ × %.2f", most),
+		met:    yes(median(ratios) <= most),
 	}
 }
 
