@@ -16,7 +16,7 @@ import (
 
 const (
 	decoding  = 0.06                   // of the time of plain ffmpeg: the part that is not shared out
-	maxRatio  = 1.10                   // whole conversion, of what plain ffmpeg would need if encoding were
+	maxRatio  = 1.10                   // whole conversion, of plain ffmpeg with its encoding shared out
 	maxExtra  = 100 * time.Millisecond // above plain ffmpeg, for a clip
 	clip      = time.Second
 	slow      = time.Minute // a plain conversion that takes longer is repeated less often
