@@ -93,6 +93,7 @@ func (w *world) hang(t *testing.T) func() int {
 	t.Helper()
 	dir := t.TempDir()
 	pid := filepath.Join(dir, "pid")
+	w.deps.Media.Bare = true // a script
 	w.deps.Media.FFmpeg = filepath.Join(dir, "ffmpeg")
 	body := "#!/bin/sh\nsleep 300 &\necho $! >" + pid + ".new\nmv " + pid + ".new " + pid + "\nwait\n"
 	if err := os.WriteFile(w.deps.Media.FFmpeg, []byte(body), 0o700); err != nil {

@@ -1,7 +1,7 @@
 // Package media makes an MP3 of the sound of a video, with the programs
-// ffprobe and ffmpeg. Both run in a sandbox of sorts: they see two open files
-// and no names, an empty environment and an empty folder, they read only the
-// containers of an allow-list, and they never outlive their caller.
+// ffprobe and ffmpeg. Both run in a sandbox (package sandbox): they see two
+// open files and no names, an empty environment and an empty folder, they read
+// only the containers of an allow-list, and they never outlive their caller.
 package media
 
 import (
@@ -20,6 +20,7 @@ type Tools struct {
 	FFmpeg  string
 	FFprobe string
 	WorkDir string // an empty folder is made in it for each run; os.TempDir() where empty
+	Bare    bool   // run them outside the sandbox: for tests, whose programs are scripts
 }
 
 // Find looks for both programs in PATH, or takes them as paths where they

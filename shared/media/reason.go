@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/media/sandbox"
 )
 
 // The reasons for which a file cannot be converted, in words for the person
@@ -21,6 +22,8 @@ var (
 	ErrNoSound  = fail.New(fail.Invalid, "The file has no sound, so there is nothing to convert.")
 	ErrCodec    = fail.New(fail.Invalid, "The sound of this file is encoded in a way that cannot be read.")
 	ErrTooLong  = fail.New(fail.Invalid, "The conversion takes longer than is allowed for one file.")
+	ErrMemory   = fail.New(fail.Invalid, "The conversion needs more memory than is allowed for one file.")
+	ErrTooLarge = fail.New(fail.Invalid, "The result would be larger than is allowed for one file.")
 )
 
 // outcome turns the end of a program into an error: the ctx's cause where it
@@ -40,13 +43,38 @@ func outcome(ctx context.Context, program string, err error, log *messages) erro
 	err = &ProgramError{Program: program, Messages: log.String(), Err: err}
 	var exit *exec.ExitError
 	switch {
-	case errors.As(err, &exit) && (crashed(exit) || log.has(inputFile+": Cannot allocate memory")):
+	case errors.As(err, &exit) && limitOf(exit) != nil:
+		return because(limitOf(exit), err)
+	case exit != nil && (crashed(exit) || log.has(inputFile+": Cannot allocate memory")):
 		// The second is a header that claims more than there could be.
 		return because(ErrDamaged, err)
-	case exit == nil || !exit.Exited() || log.has(faultsOfMachine...):
+	case exit == nil || !exit.Exited() || exit.ExitCode() == sandbox.ExitFailed || log.has(faultsOfMachine...):
 		return fail.Wrap(fail.Unavailable, err, "run %s", program)
 	}
+	if log.has("Cannot allocate memory") { // the kernel gives more than there is; the limit of the sandbox does not
+		return because(ErrMemory, err)
+	}
 	return because(reason(log), err)
+}
+
+// limitOf is the reason for which the kernel ended a program at a limit of
+// the sandbox; nil where it did not.
+func limitOf(exit *exec.ExitError) error {
+	switch signal(exit) {
+	case syscall.SIGXCPU:
+		return ErrTooLong
+	case syscall.SIGXFSZ:
+		return ErrTooLarge
+	}
+	return nil
+}
+
+// signal is what ended a program; 0 where it ended by itself.
+func signal(exit *exec.ExitError) syscall.Signal {
+	if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return ws.Signal()
+	}
+	return 0
 }
 
 // because gives the person's reason, with what the operator may want to know.
@@ -63,16 +91,12 @@ func (r *rejection) Unwrap() error { return r.reason }
 // crashed tells a signal by which a program ends itself on bad input from one
 // that somebody sent, such as the kernel when it is short of memory.
 func crashed(exit *exec.ExitError) bool {
-	ws, ok := exit.Sys().(syscall.WaitStatus)
-	if !ok || !ws.Signaled() {
-		return false
-	}
-	return slices.Contains([]syscall.Signal{syscall.SIGSEGV, syscall.SIGABRT, syscall.SIGFPE, syscall.SIGILL, syscall.SIGBUS}, ws.Signal())
+	return slices.Contains([]syscall.Signal{syscall.SIGSEGV, syscall.SIGABRT, syscall.SIGFPE, syscall.SIGILL, syscall.SIGBUS}, signal(exit))
 }
 
 var faultsOfMachine = []string{
 	"No space left on device", "Disk quota exceeded", "File too large", "Input/output error",
-	"Permission denied", "No such file or directory", "Cannot allocate memory",
+	"Permission denied", "No such file or directory",
 	"Too many open files", "Resource temporarily unavailable", "Read-only file system",
 }
 

@@ -107,7 +107,7 @@ func TestAProgramThatIsMissingOrKilledIsAPassingFault(t *testing.T) {
 	in := file(t, sample(t, "a.wav", tone))
 	tests := map[string]Tools{
 		"missing": {FFprobe: t.TempDir() + "/ffprobe"},
-		"killed":  {FFprobe: script(t, "kill -KILL $$")},
+		"killed":  {Bare: true, FFprobe: script(t, "kill -KILL $$")},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -117,7 +117,7 @@ func TestAProgramThatIsMissingOrKilledIsAPassingFault(t *testing.T) {
 		})
 	}
 	t.Run("ends itself on bad input", func(t *testing.T) {
-		crash := Tools{FFprobe: script(t, "kill -SEGV $$")}
+		crash := Tools{Bare: true, FFprobe: script(t, "kill -SEGV $$")}
 		if _, err := crash.Probe(t.Context(), in); !errors.Is(err, ErrDamaged) {
 			t.Errorf("error %v, want ErrDamaged", err)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/media/sandbox"
 )
 
 // inputFile and outputFile are how the programs see the files they are given:
@@ -34,27 +35,36 @@ func inputOptions() []string {
 	return []string{"-protocol_whitelist", "file", "-format_whitelist", demuxers}
 }
 
-// run runs one program to its end, with stdin (nil for an empty one) and files
-// as descriptors 3 and up, and returns how it ended; see outcome. Its whole
-// process group is killed when ctx is done, and on Linux the program when this
-// process dies. stdin must end with ctx.
+// Bounds of one program. None is met by a file that is what it says it is;
+// see docs/operations.md for what they were chosen from.
+const (
+	maxMemory   = 1 << 30
+	maxFileSize = 16 << 30
+	maxFiles    = 64
+	// longestRun is in place of a deadline where a ctx has none.
+	longestRun = 10 * time.Minute
+)
+
+// run runs one program confined to its end, with stdin (nil for an empty one)
+// and files as descriptors 3 and up, and returns how it ended; see outcome.
+// The first of files is the input, which the program cannot write to; nil is
+// none. Its whole process group is killed when ctx is done, and on Linux the
+// program when this process dies. stdin must end with ctx.
 func (t Tools) run(ctx context.Context, path string, args []string, stdin io.Reader, stdout io.Writer, log *messages, files ...*os.File) error {
-	for _, f := range files {
-		if _, err := f.Seek(0, io.SeekStart); err != nil {
-			return fail.Wrap(fail.Unavailable, err, "rewind")
-		}
+	files, closeInput, err := handOver(files)
+	if err != nil {
+		return fail.Wrap(fail.Unavailable, err, "hand over the files")
 	}
+	defer closeInput()
 	dir, release, err := emptyDir(t.WorkDir)
 	if err != nil {
 		return fail.Wrap(fail.Unavailable, err, "make an empty folder")
 	}
 	defer release()
 
-	cmd := exec.CommandContext(ctx, path, args...)
+	cmd := t.command(ctx, path, args, files)
 	cmd.Dir = dir
-	cmd.Env = []string{} // not nil: that would hand on ours, secrets and all
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, log
-	cmd.ExtraFiles = files
 	cmd.SysProcAttr = attributes()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 2 * time.Second // for the pipes, should a grandchild have left the group
@@ -63,4 +73,36 @@ func (t Tools) run(ctx context.Context, path string, args []string, stdin io.Rea
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	return cmd.Run()
+}
+
+func (t Tools) command(ctx context.Context, path string, args []string, files []*os.File) *exec.Cmd {
+	if t.Bare {
+		cmd := exec.CommandContext(ctx, path, args...)
+		cmd.Env = []string{} // not nil: that would hand on ours, secrets and all
+		cmd.ExtraFiles = files
+		return cmd
+	}
+	longest := longestRun
+	if end, ok := ctx.Deadline(); ok {
+		longest = max(time.Until(end), time.Second)
+	}
+	return sandbox.Command(ctx, path, args, files, sandbox.Limits{
+		CPU:      longest * time.Duration(runtime.NumCPU()), // should the end of ctx be missed
+		Memory:   maxMemory,
+		FileSize: maxFileSize,
+		Files:    maxFiles,
+	})
+}
+
+// rewind sets the files that are there to their beginning.
+func rewind(files []*os.File) error {
+	for _, f := range files {
+		if f == nil {
+			continue
+		}
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+	}
+	return nil
 }

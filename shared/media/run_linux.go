@@ -27,3 +27,22 @@ func emptyDir(dir string) (path string, release func(), err error) {
 	}
 	return "/proc/self/fd/" + strconv.Itoa(int(f.Fd())), func() { _ = f.Close() }, nil
 }
+
+// handOver opens the input anew, for reading alone: whoever may write to a
+// temporary file need not hand that on to a program. The rest is rewound. The
+// programs open their files again by the descriptors, each with an offset of
+// its own.
+func handOver(files []*os.File) (handed []*os.File, release func(), err error) {
+	if len(files) == 0 || files[0] == nil {
+		return files, func() {}, rewind(files)
+	}
+	in, err := os.Open("/proc/self/fd/" + strconv.Itoa(int(files[0].Fd())))
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := rewind(files[1:]); err != nil {
+		_ = in.Close()
+		return nil, nil, err
+	}
+	return append([]*os.File{in}, files[1:]...), func() { _ = in.Close() }, nil
+}

@@ -16,3 +16,9 @@ func emptyDir(dir string) (path string, release func(), err error) {
 	path, err = os.MkdirTemp(dir, "media-*")
 	return path, func() { _ = os.RemoveAll(path) }, err
 }
+
+// handOver rewinds the files: a program that opens /dev/fd/N has the same
+// open file, offset and all.
+func handOver(files []*os.File) (handed []*os.File, release func(), err error) {
+	return files, func() {}, rewind(files)
+}

@@ -32,7 +32,7 @@ func script(t *testing.T, body string) string {
 // limited gives ffmpeg no room for more than 16 KiB of output.
 func limited(t *testing.T, real Tools) Tools {
 	t.Helper()
-	return Tools{FFprobe: real.FFprobe, FFmpeg: script(t, "trap '' XFSZ\nulimit -f 32\nexec "+real.FFmpeg+` "$@"`)}
+	return Tools{Bare: true, FFprobe: real.FFprobe, FFmpeg: script(t, "trap '' XFSZ\nulimit -f 32\nexec "+real.FFmpeg+` "$@"`)}
 }
 
 // canary is what a file under conversion must not reach: an address that
@@ -107,7 +107,7 @@ func TestAFileThatNamesOthersReachesNothing(t *testing.T) {
 func TestTheCanarySings(t *testing.T) {
 	c := newCanary(t)
 	playlist := "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4.0,\n" + c.url + "/a.ts\n#EXT-X-ENDLIST\n"
-	open := Tools{FFprobe: script(t, `exec `+tools(t).FFprobe+` -v error -of json -show_format -show_streams -protocol_whitelist file,http,tcp /dev/fd/3`)}
+	open := Tools{Bare: true, FFprobe: script(t, `exec `+tools(t).FFprobe+` -v error -of json -show_format -show_streams -protocol_whitelist file,http,tcp /dev/fd/3`)}
 	info, err := open.Probe(t.Context(), file(t, []byte(playlist)))
 	if err != nil || info.Audio.Codec != "aac" || c.calls.Load() == 0 {
 		t.Errorf("%+v, %v, %d connections", info, err, c.calls.Load())
@@ -146,7 +146,7 @@ func aviWithSubtitles(text string) []byte {
 func TestProgramsSeeNoEnvironmentAndAnEmptyFolder(t *testing.T) {
 	t.Setenv("LEDGER_SECRET", "hunter2")
 	seen := filepath.Join(t.TempDir(), "seen")
-	spy := Tools{FFprobe: script(t, `cat /proc/$$/environ >`+seen+`.env; ls -a . >`+seen+`.dir 2>&1; (echo x >file) 2>/dev/null && echo wrote >>`+seen+`.dir; tr '\0' ' ' </proc/$$/cmdline >`+seen+`.args; exit 1`)}
+	spy := Tools{Bare: true, FFprobe: script(t, `cat /proc/$$/environ >`+seen+`.env; ls -a . >`+seen+`.dir 2>&1; (echo x >file) 2>/dev/null && echo wrote >>`+seen+`.dir; tr '\0' ' ' </proc/$$/cmdline >`+seen+`.args; exit 1`)}
 	_, _ = spy.Probe(t.Context(), file(t, nil))
 	if b, err := os.ReadFile(seen + ".env"); err != nil || len(b) != 0 {
 		t.Errorf("environment %q, %v", b, err)
@@ -161,7 +161,7 @@ func TestProgramsSeeNoEnvironmentAndAnEmptyFolder(t *testing.T) {
 
 func TestCancelKillsTheWholeGroup(t *testing.T) {
 	pids := filepath.Join(t.TempDir(), "pids")
-	spawning := Tools{FFmpeg: script(t, "sleep 300 &\necho $$ $! >"+pids+".new; mv "+pids+".new "+pids+"\nwait")}
+	spawning := Tools{Bare: true, FFmpeg: script(t, "sleep 300 &\necho $$ $! >"+pids+".new; mv "+pids+".new "+pids+"\nwait")}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended := make(chan error, 1)
