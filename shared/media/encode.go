@@ -102,7 +102,7 @@ func (e *encoding) convert(ctx context.Context, in *os.File, w io.Writer) (encod
 	n := max(1, runtime.GOMAXPROCS(0)) // the CPUs that a cgroup leaves us
 	ctx, end := context.WithCancelCause(ctx)
 	k := &work{encoding: e, ctx: ctx, end: end, pieces: make(chan piece, 2*n+2), ahead: make(chan struct{}, 2*n+1)}
-	s := &splitter{work: k, encoders: n, size: e.frame * e.channels * sampleBytes}
+	s := &splitter{work: k, most: n, size: e.frame * e.channels * sampleBytes}
 	var log messages
 	var decoded error
 	k.programs.Go(func() {
@@ -158,8 +158,8 @@ func (e *encoding) settle(ctx context.Context, made joined, s *splitter, err, de
 	}, nil
 }
 
-// encoder starts one more encoder. The first also writes the tags.
-func (k *work) encoder() *encoder {
+// start starts one more encoder. The first also writes the tags.
+func (k *work) start() *encoder {
 	c := &encoder{feed: newFeed(k.ctx, 2*(k.run+early+overlap+late)), pile: newPile()}
 	c.frames = mp3.NewScanner(c.pile)
 	args := append(programArgs(), "-f", "f32le", "-ar", strconv.Itoa(k.rate), "-ac", strconv.Itoa(k.channels), "-i", "pipe:0")

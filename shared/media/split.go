@@ -14,8 +14,8 @@ var errStopped = errors.New("the encoding has ended")
 // one before: a short rest stays with that.
 type splitter struct {
 	*work
-	encoders int
-	size     int // bytes of a frame of samples
+	most int // encoders
+	size int // bytes of a frame of samples
 
 	block   []byte   // the frame that is being filled
 	recent  [][]byte // the last frames, of which the next run begins
@@ -88,10 +88,10 @@ func (s *splitter) begin(early int) error {
 	case <-s.ctx.Done():
 		return s.stopped(context.Cause(s.ctx))
 	}
-	if s.runs < s.encoders {
-		s.work.encoder()
+	if s.runs < s.most {
+		s.start()
 	}
-	s.current = s.work.encoders[s.runs%s.encoders]
+	s.current = s.encoders[s.runs%s.most]
 	s.pieces <- piece{encoder: s.current, early: early + s.current.spare}
 	s.current.spare = 0
 	s.runs++
@@ -112,7 +112,7 @@ func (s *splitter) finish() error {
 			return s.stopped(err)
 		}
 	}
-	for _, c := range s.work.encoders {
+	for _, c := range s.encoders {
 		close(c.feed.blocks)
 	}
 	close(s.pieces)

@@ -67,7 +67,6 @@ func setBegin(h Header, side []byte, back int) {
 type Scanner struct {
 	r         *bufio.Reader
 	reservoir []byte // the last bytes of main data, of all frames
-	tag       []byte
 	begun     bool
 }
 
