@@ -37,11 +37,11 @@ func (d Deps) attempt(ctx context.Context, j job.Job, holder string) (job.Result
 	defer release()
 	bounded, cancel := context.WithDeadlineCause(ctx, deadline, media.ErrTooLong)
 	defer cancel()
-	info, err := d.Media.Probe(bounded, video)
+	info, err := d.Media.Probe(bounded, media.Local(video))
 	if err != nil {
 		return job.Result{}, beat.verdict(err)
 	}
-	conversion := d.Media.Convert(bounded, video, info, media.Options{Bitrate: d.Bitrate}, beat.progress)
+	conversion := d.Media.Convert(bounded, media.Local(video), info, media.Options{Bitrate: d.Bitrate}, beat.progress)
 	stored, storing := d.Blobs.Put(ctx, blob.Audio, blob.NewID(), conversion)
 	made, err := conversion.Wait()
 	if storing == nil && err != nil { // never seen: what is stored is whole

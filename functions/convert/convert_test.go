@@ -47,7 +47,7 @@ func TestAVideoBecomesAnMP3(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = audio.Close() }()
-			info, err := w.deps.Media.Probe(t.Context(), audio.(blob.Local).File())
+			info, err := w.deps.Media.Probe(t.Context(), media.Local(audio.(blob.Local).File()))
 			if err != nil || info.Container != "mp3" || info.Audio.Bitrate != 192_000 || audio.Info().Bytes != r.Bytes {
 				t.Errorf("stored %+v, %v", info, err)
 			}

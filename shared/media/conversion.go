@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 )
@@ -30,11 +29,11 @@ type Conversion struct {
 // as many as there are CPUs, see encode. progress, if not nil, is called from
 // another goroutine with a per cent figure that grows, from 0 to 99: the
 // caller knows when all is done. It must not block.
-func (t Tools) Convert(ctx context.Context, in *os.File, info Info, opt Options, progress func(percent int)) *Conversion {
+func (t Tools) Convert(ctx context.Context, in *Input, info Info, opt Options, progress func(percent int)) *Conversion {
 	ctx, cancel := context.WithCancelCause(ctx)
 	r, w := io.Pipe()
 	c := &Conversion{out: r, cancel: cancel, done: make(chan struct{})}
-	meter := &meter{total: info.Duration, report: progress, last: -1}
+	meter := &meter{total: info.Duration, share: in.share, report: progress, last: -1}
 	if opt.Bitrate == 0 {
 		opt.Bitrate = 192_000
 	}
@@ -87,7 +86,7 @@ func (c *Conversion) Wait() (MP3, error) {
 var ErrUnread = errors.New("the conversion was not read to its end")
 
 // whole has one ffmpeg make the MP3, header and all, in a temporary file.
-func (c *Conversion) whole(ctx context.Context, t Tools, w io.Writer, in *os.File, info Info, opt Options, meter *meter) error {
+func (c *Conversion) whole(ctx context.Context, t Tools, w io.Writer, in *Input, info Info, opt Options, meter *meter) error {
 	out, err := TempFile(t.WorkDir)
 	if err != nil {
 		return err
@@ -106,7 +105,7 @@ func (c *Conversion) whole(ctx context.Context, t Tools, w io.Writer, in *os.Fil
 }
 
 // parts has several encoders make it.
-func (c *Conversion) parts(ctx context.Context, t Tools, w io.Writer, in *os.File, info Info, opt Options, meter *meter) error {
+func (c *Conversion) parts(ctx context.Context, t Tools, w io.Writer, in *Input, info Info, opt Options, meter *meter) error {
 	e := newEncoding(t, info, opt, meter)
 	made, err := e.convert(ctx, in, w)
 	if err != nil {

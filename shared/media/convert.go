@@ -15,9 +15,9 @@ import (
 
 // encodeFile writes the sound that info chose of in to out as an MP3, with one
 // ffmpeg. out is left at offset 0.
-func (t Tools) encodeFile(ctx context.Context, in, out *os.File, info Info, opt Options, meter *meter) (MP3, error) {
+func (t Tools) encodeFile(ctx context.Context, in *Input, out *os.File, info Info, opt Options, meter *meter) (MP3, error) {
 	var log messages
-	err := t.run(ctx, t.FFmpeg, convertArgs(info, opt), nil, meter, &log, in, out)
+	err := t.runOn(ctx, in, t.FFmpeg, convertArgs(info, opt), nil, meter, &log, out)
 	if err := outcome(ctx, "ffmpeg", err, &log); err != nil {
 		return MP3{}, err
 	}
@@ -118,11 +118,14 @@ func evenOdd(channels int) string {
 	return "pan=stereo|c0<" + strings.Join(side[0], "+") + "|c1<" + strings.Join(side[1], "+")
 }
 
+// signsOfLoss are written about files whose end is missing.
+var signsOfLoss = []string{"File ended prematurely", "partial file", "filesize and duration do not match"}
+
 // verdict finds out whether the sound that was decoded is all there was.
 // Many good files claim more than they have, so length alone condemns only
 // where the claim is counted in samples.
 func verdict(info Info, got time.Duration, log *messages) error {
-	cut := info.oddly || log.has("File ended prematurely", "partial file", "filesize and duration do not match")
+	cut := info.oddly || log.has(signsOfLoss...)
 	missing := info.claimed - got
 	short := missing > time.Second && missing > info.claimed/50
 	switch {
@@ -139,7 +142,8 @@ func verdict(info Info, got time.Duration, log *messages) error {
 // meter reads what ffmpeg writes for -progress, lines of key=value, and
 // reports the per cent done.
 type meter struct {
-	total  time.Duration
+	total  time.Duration  // zero where it is not known
+	share  func() float64 // of the input that was read; for then
 	report func(int)
 	last   int
 	rest   []byte
@@ -165,10 +169,16 @@ func (m *meter) Write(p []byte) (int, error) {
 }
 
 func (m *meter) at(done time.Duration) {
-	if m.report == nil || m.total <= 0 || done < 0 {
+	if m.report == nil || done < 0 {
 		return
 	}
-	if percent := int(min(99, 100*done/m.total)); percent > m.last {
+	var percent int
+	if m.total > 0 {
+		percent = int(min(99, 100*done/m.total))
+	} else {
+		percent = int(min(99, 100*m.share()))
+	}
+	if percent > m.last {
 		m.last = percent
 		m.report(percent)
 	}

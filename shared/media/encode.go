@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"strconv"
 	"sync"
@@ -98,7 +97,7 @@ type work struct {
 }
 
 // convert decodes in and writes the MP3 to w, but for its header frame.
-func (e *encoding) convert(ctx context.Context, in *os.File, w io.Writer) (encoded, error) {
+func (e *encoding) convert(ctx context.Context, in *Input, w io.Writer) (encoded, error) {
 	n := max(1, runtime.GOMAXPROCS(0)) // the CPUs that a cgroup leaves us
 	ctx, end := context.WithCancelCause(ctx)
 	k := &work{encoding: e, ctx: ctx, end: end, pieces: make(chan piece, 2*n+2), ahead: make(chan struct{}, 2*n+1)}
@@ -107,7 +106,7 @@ func (e *encoding) convert(ctx context.Context, in *os.File, w io.Writer) (encod
 	var decoded error
 	k.programs.Go(func() {
 		args := append(append(programArgs(), soundArgs(e.info)...), "-c:a", "pcm_f32le", "-f", "f32le", "pipe:1")
-		decoded = outcome(ctx, "ffmpeg", e.tools.run(ctx, e.tools.FFmpeg, args, nil, s, &log, in), &log)
+		decoded = outcome(ctx, "ffmpeg", e.tools.runOn(ctx, in, e.tools.FFmpeg, args, nil, s, &log), &log)
 		if decoded == nil {
 			decoded = s.finish()
 		}

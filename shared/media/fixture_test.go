@@ -1,7 +1,9 @@
 package media
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -10,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 )
 
 func tools(t *testing.T) Tools {
@@ -71,10 +75,70 @@ func file(t *testing.T, content []byte) *os.File {
 	return f
 }
 
-// convert probes and converts, and returns what became of it.
+func local(t *testing.T, content []byte) *Input {
+	t.Helper()
+	return Local(file(t, content))
+}
+
+// elsewhere opens content as that of a store. Probe sees no more than parts of
+// it, as of a large one.
+func elsewhere(t *testing.T, content []byte) (*Input, error) {
+	t.Helper()
+	in, err := tools(t).Open(t.Context(), bytes.NewReader(content), int64(len(content)), false)
+	if err == nil {
+		in.head, in.tail = max(in.size/2, 64<<10), in.size/8
+		t.Cleanup(func() { _ = in.Close() })
+	}
+	return in, err
+}
+
+// convert probes and converts a file, and returns what became of it. It does
+// the same with content that is elsewhere, and fails the test if anything
+// else came of that.
 func convert(t *testing.T, content []byte, opt Options) (Info, MP3, *os.File, error) {
 	t.Helper()
-	in, out := file(t, content), file(t, nil)
+	info, m, out, err := convertInput(t, local(t, content), opt)
+	in, err2 := elsewhere(t, content)
+	if err2 != nil {
+		if verdictOf(err) != verdictOf(err2) {
+			t.Errorf("open elsewhere: %v, the file: %v", err2, err)
+		}
+		return info, m, out, err
+	}
+	info2, m2, out2, err2 := convertInput(t, in, opt)
+	switch {
+	case verdictOf(err) != verdictOf(err2):
+		t.Errorf("from elsewhere: %v, from the file: %v", err2, err)
+	case strings.HasSuffix(t.Name(), "two_mp3_in_one"):
+		// In a file ffmpeg sees that the size is wrong, and keeps the padding.
+	case info.Duration != 0 && info2.Duration == 0:
+		// Nor is the end of its fragments seen: it is taken for something long.
+		if m.Duration != m2.Duration {
+			t.Errorf("from elsewhere: %+v, from the file: %+v", m2, m)
+		}
+	case m != m2 || !bytes.Equal(whole(t, out), whole(t, out2)):
+		t.Errorf("from elsewhere: %+v, from the file: %+v", m2, m)
+	case info.Tags != info2.Tags || info.Container != info2.Container || !near(info.Duration, info2.Duration):
+		t.Errorf("probed elsewhere: %+v, the file: %+v", info2, info)
+	}
+	return info, m, out, err
+}
+
+// verdictOf is what the owner of a file is told. That an mp4 was cut short is
+// seen at another moment in a stream.
+func verdictOf(err error) string {
+	if errors.Is(err, ErrCutShort) || errors.Is(err, ErrDamaged) {
+		return ErrDamaged.Error()
+	}
+	if err == nil {
+		return ""
+	}
+	return fail.Detail(err)
+}
+
+func convertInput(t *testing.T, in *Input, opt Options) (Info, MP3, *os.File, error) {
+	t.Helper()
+	out := file(t, nil)
 	info, err := tools(t).Probe(t.Context(), in)
 	if err != nil {
 		return info, MP3{}, out, err
@@ -99,6 +163,15 @@ func save(c *Conversion, out *os.File) (MP3, error) {
 	}
 	_, err = out.Seek(0, io.SeekStart)
 	return m, err
+}
+
+func whole(t *testing.T, f *os.File) []byte {
+	t.Helper()
+	b, err := io.ReadAll(io.NewSectionReader(f, 0, 1<<40))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // judged is what a plain ffprobe says of a result.

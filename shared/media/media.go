@@ -1,7 +1,8 @@
 // Package media makes an MP3 of the sound of a video, with the programs
-// ffprobe and ffmpeg. Both run in a sandbox (package sandbox): they see two
-// open files and no names, an empty environment and an empty folder, they read
-// only the containers of an allow-list, and they never outlive their caller.
+// ffprobe and ffmpeg. Both run in a sandbox (package sandbox): they see open
+// files or a pipe and no names, an empty environment and an empty folder, they
+// read only the containers of an allow-list, and they never outlive their
+// caller.
 package media
 
 import (

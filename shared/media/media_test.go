@@ -151,7 +151,7 @@ func TestAVideoLongerThanItsSoundIsFine(t *testing.T) {
 }
 
 func TestProgressGrows(t *testing.T) {
-	in := file(t, sample(t, "long.wav", "-f lavfi -i sine=duration=600"))
+	in := local(t, sample(t, "long.wav", "-f lavfi -i sine=duration=600"))
 	info, err := tools(t).Probe(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)
@@ -207,12 +207,12 @@ func TestMessagesKeepTheBeginningAndTheEnd(t *testing.T) {
 func TestAnEndedContextGivesItsCause(t *testing.T) {
 	ctx, cancel := context.WithDeadlineCause(t.Context(), time.Now(), ErrTooLong)
 	defer cancel()
-	if _, err := tools(t).Probe(ctx, file(t, nil)); !fail.Is(err, fail.Invalid) || fail.Detail(err) != ErrTooLong.Error() {
+	if _, err := tools(t).Probe(ctx, local(t, nil)); !fail.Is(err, fail.Invalid) || fail.Detail(err) != ErrTooLong.Error() {
 		t.Errorf("error %v, want ErrTooLong", err)
 	}
 	gone, leave := context.WithCancel(t.Context())
 	leave()
-	if _, err := tools(t).Probe(gone, file(t, nil)); !fail.Is(err, fail.Unavailable) {
+	if _, err := tools(t).Probe(gone, local(t, nil)); !fail.Is(err, fail.Unavailable) {
 		t.Errorf("error %v, want Unavailable", err)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,17 +16,23 @@ import (
 // Probe reads what a file is, with ffprobe. It chooses the first audio stream
 // that is marked as default, else the first. A file that cannot be converted
 // is one of the Err values of this package (fail.Invalid); a fault of the
-// machine is fail.Unavailable; an ended ctx gives its cause. It reads in from
-// its beginning, wherever its offset is.
-func (t Tools) Probe(ctx context.Context, in *os.File) (Info, error) {
+// machine, or of where in comes from, is fail.Unavailable; an ended ctx gives
+// its cause. Of an Input that is streamed it reads the head, and the tail
+// where that tells something.
+func (t Tools) Probe(ctx context.Context, in *Input) (Info, error) {
 	args := append([]string{"-hide_banner", "-loglevel", "level+warning"}, inputOptions()...)
 	args = append(args, "-of", "json", "-show_entries",
 		"format=format_name,duration,probe_score:format_tags:"+
 			"stream=index,codec_type,codec_name,sample_rate,channels,duration,bit_rate:"+
 			"stream_disposition=default:stream_tags", inputFile)
+	sketch, done, err := t.sketch(in)
+	if err != nil {
+		return Info{}, err
+	}
+	defer done()
 	var log messages
 	out := bounded{max: 4 << 20}
-	if err := outcome(ctx, "ffprobe", t.run(ctx, t.FFprobe, args, nil, &out, &log, in), &log); err != nil {
+	if err := outcome(ctx, "ffprobe", t.runOn(ctx, sketch, t.FFprobe, args, nil, &out, &log), &log); err != nil {
 		return Info{}, err
 	}
 	var found probed
@@ -42,7 +47,10 @@ func (t Tools) Probe(ctx context.Context, in *os.File) (Info, error) {
 		return Info{}, ErrCutShort
 	}
 	info, err := found.info()
-	info.oddly = end == endsOddly
+	if in.Streamed() && in.movie != nil && in.movie.Fragmented() {
+		info.Duration, info.claimed = 0, 0 // of the first fragment
+	}
+	info.oddly = end == endsOddly || log.has(signsOfLoss...) // a stream shows ffmpeg less of them
 	return info, err
 }
 

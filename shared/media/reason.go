@@ -34,11 +34,10 @@ func outcome(ctx context.Context, program string, err error, log *messages) erro
 		return nil
 	}
 	if ctx.Err() != nil {
-		cause := context.Cause(ctx)
-		if e := (*fail.Error)(nil); errors.As(cause, &e) {
-			return cause
-		}
-		return fail.Wrap(fail.Unavailable, cause, "run %s", program)
+		return ended(ctx, "run "+program)
+	}
+	if e := (*fail.Error)(nil); errors.As(err, &e) {
+		return err // judged already
 	}
 	err = &ProgramError{Program: program, Messages: log.String(), Err: err}
 	var exit *exec.ExitError
@@ -75,6 +74,15 @@ func signal(exit *exec.ExitError) syscall.Signal {
 		return ws.Signal()
 	}
 	return 0
+}
+
+// ended is the error of what an ended ctx stopped: its cause.
+func ended(ctx context.Context, operation string) error {
+	cause := context.Cause(ctx)
+	if e := (*fail.Error)(nil); errors.As(cause, &e) {
+		return cause
+	}
+	return fail.Wrap(fail.Unavailable, cause, "%s", operation)
 }
 
 // because gives the person's reason, with what the operator may want to know.

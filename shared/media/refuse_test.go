@@ -90,7 +90,7 @@ func TestRandomBytesAreRefused(t *testing.T) {
 }
 
 func TestAFullDiskIsAPassingFault(t *testing.T) {
-	in := file(t, sample(t, "a.wav", tone))
+	in := local(t, sample(t, "a.wav", tone))
 	info, err := tools(t).Probe(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +104,7 @@ func TestAFullDiskIsAPassingFault(t *testing.T) {
 }
 
 func TestAProgramThatIsMissingOrKilledIsAPassingFault(t *testing.T) {
-	in := file(t, sample(t, "a.wav", tone))
+	in := local(t, sample(t, "a.wav", tone))
 	tests := map[string]Tools{
 		"missing": {FFprobe: t.TempDir() + "/ffprobe"},
 		"killed":  {Bare: true, FFprobe: script(t, "kill -KILL $$")},

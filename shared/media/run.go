@@ -2,6 +2,7 @@ package media
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -94,13 +95,13 @@ func (t Tools) command(ctx context.Context, path string, args []string, files []
 	})
 }
 
-// rewind sets the files that are there to their beginning.
+// rewind sets the files that are there, but for pipes, to their beginning.
 func rewind(files []*os.File) error {
 	for _, f := range files {
 		if f == nil {
 			continue
 		}
-		if _, err := f.Seek(0, io.SeekStart); err != nil {
+		if _, err := f.Seek(0, io.SeekStart); err != nil && !errors.Is(err, syscall.ESPIPE) {
 			return err
 		}
 	}

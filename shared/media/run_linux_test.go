@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			os.Exit(2)
 		}
-		_, _ = Tools{FFprobe: program, Bare: true}.Probe(context.Background(), in)
+		_, _ = Tools{FFprobe: program, Bare: true}.Probe(context.Background(), Local(in))
 		os.Exit(3)
 	}
 	os.Exit(m.Run())

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"os"
 	"strings"
 )
 
@@ -19,22 +18,24 @@ const (
 
 // endOf compares a file with the sizes in its own headers. It knows the
 // containers for which ffmpeg notices nothing, or late: MP4 and its kin,
-// Matroska, AVI and WAV, FLV. It reads a few headers only.
-func endOf(in *os.File, container string) (ending, error) {
-	st, err := in.Stat()
+// Matroska, AVI and WAV, FLV. It reads a few headers only. The fragments of a
+// stream are not among them: they are looked at when they pass (see tally).
+func endOf(in *Input, container string) (e ending, err error) {
+	size, err := in.length()
 	if err != nil {
 		return endsWhole, err
 	}
-	var e ending
-	switch size := st.Size(); {
+	at := in.at
+	switch {
+	case in.movie != nil && in.movie.Fragmented():
 	case strings.HasPrefix(container, "mov,"):
-		e, err = endOfBoxes(in, size)
+		e, err = endOfBoxes(at, size)
 	case strings.HasPrefix(container, "matroska"):
-		e, err = endOfSegment(in, size)
+		e, err = endOfSegment(at, size)
 	case container == "avi" || container == "wav":
-		e, err = endOfRIFF(in, size)
+		e, err = endOfRIFF(at, size)
 	case container == "flv":
-		e, err = endOfFLV(in, size)
+		e, err = endOfFLV(at, size)
 	}
 	if errors.Is(err, io.EOF) { // shorter than its first headers
 		return endsOddly, nil
