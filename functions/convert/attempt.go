@@ -3,7 +3,6 @@ package convert
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"time"
 
@@ -30,18 +29,19 @@ func (d Deps) attempt(ctx context.Context, j job.Job, holder string) (job.Result
 	if err := d.folder(); err != nil {
 		return job.Result{}, err
 	}
-	video, release, err := d.open(ctx, j.Source)
+	bounded, cancel := context.WithDeadlineCause(ctx, deadline, media.ErrTooLong)
+	defer cancel()
+	video, release, err := d.open(bounded, j.Source)
 	if err != nil {
 		return job.Result{}, beat.verdict(err)
 	}
 	defer release()
-	bounded, cancel := context.WithDeadlineCause(ctx, deadline, media.ErrTooLong)
-	defer cancel()
-	info, err := d.Media.Probe(bounded, media.Local(video))
+	info, err := d.Media.Probe(bounded, video)
 	if err != nil {
 		return job.Result{}, beat.verdict(err)
 	}
-	conversion := d.Media.Convert(bounded, media.Local(video), info, media.Options{Bitrate: d.Bitrate}, beat.progress)
+	conversion := d.Media.Convert(bounded, video, info, media.Options{Bitrate: d.Bitrate}, beat.progress)
+	defer func() { _, _ = conversion.Wait() }() // after a panic too it reads the video no longer
 	stored, storing := d.Blobs.Put(ctx, blob.Audio, blob.NewID(), conversion)
 	made, err := conversion.Wait()
 	if storing == nil && err != nil { // never seen: what is stored is whole
@@ -63,9 +63,9 @@ func (d Deps) attempt(ctx context.Context, j job.Job, holder string) (job.Result
 	}, nil
 }
 
-// open returns the video as a file: that of the store where it has one,
-// otherwise a copy without a name.
-func (d Deps) open(ctx context.Context, source string) (*os.File, func(), error) {
+// open returns the video: as a file where the store has one here, otherwise
+// streamed from it.
+func (d Deps) open(ctx context.Context, source string) (*media.Input, func(), error) {
 	r, err := d.Blobs.Open(ctx, blob.Videos, source)
 	if fail.Is(err, fail.NotFound) {
 		return nil, nil, fail.New(fail.Invalid, "The uploaded video is no longer there.")
@@ -74,18 +74,14 @@ func (d Deps) open(ctx context.Context, source string) (*os.File, func(), error)
 		return nil, nil, fail.Wrap(fail.Unavailable, err, "open the video")
 	}
 	if local, ok := r.(blob.Local); ok {
-		return local.File(), func() { _ = r.Close() }, nil
+		return media.Local(local.File()), func() { _ = r.Close() }, nil
 	}
-	defer func() { _ = r.Close() }()
-	spool, err := media.TempFile(d.WorkDir)
+	in, err := d.Media.Open(ctx, r, r.Info().Bytes, false)
 	if err != nil {
+		_ = r.Close()
 		return nil, nil, err
 	}
-	if _, err := io.Copy(spool, r); err != nil {
-		_ = spool.Close()
-		return nil, nil, fail.Wrap(fail.Unavailable, err, "copy the video")
-	}
-	return spool, func() { _ = spool.Close() }, nil
+	return in, func() { _ = in.Close(); _ = r.Close() }, nil
 }
 
 // folder makes the one for temporary files.

@@ -112,6 +112,7 @@ type faultyStore struct {
 	blob.Store
 	failPuts  atomic.Int32
 	remote    bool
+	onRead    func(read int64) error // of a remote video, with how much was read of it before
 	beforePut func()
 }
 
@@ -128,9 +129,26 @@ func (s *faultyStore) Put(ctx context.Context, b blob.Bucket, id string, r io.Re
 func (s *faultyStore) Open(ctx context.Context, b blob.Bucket, id string) (blob.Reader, error) {
 	r, err := s.Store.Open(ctx, b, id)
 	if s.remote && err == nil {
-		return struct{ blob.Reader }{r}, nil // no blob.Local
+		return &remoteReader{Reader: r, onRead: s.onRead}, nil // no blob.Local
 	}
 	return r, err
+}
+
+type remoteReader struct {
+	blob.Reader
+	read   int64
+	onRead func(int64) error
+}
+
+func (r *remoteReader) Read(p []byte) (int, error) {
+	if r.onRead != nil {
+		if err := r.onRead(r.read); err != nil {
+			return 0, err
+		}
+	}
+	n, err := r.Reader.Read(p)
+	r.read += int64(n)
+	return n, err
 }
 
 var (
