@@ -119,6 +119,16 @@ func publicKeys(t *testing.T) string {
 	return path
 }
 
+// database is the name of the one that the blobs are in, on a server.
+func (p *place) database(t *testing.T) string {
+	t.Helper()
+	u, err := url.Parse(p.blobs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Trim(u.Path, "/")
+}
+
 // age makes all stored blobs two hours older.
 func (p *place) age(t *testing.T) {
 	t.Helper()
@@ -133,17 +143,13 @@ func (p *place) age(t *testing.T) {
 		}
 		return
 	}
-	u, err := url.Parse(p.blobs)
-	if err != nil {
-		t.Fatal(err)
-	}
 	client, err := mongo.Connect(options.Client().ApplyURI(p.blobs))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = client.Disconnect(context.Background()) }()
 	for _, bucket := range blob.Buckets() {
-		files := client.Database(strings.Trim(u.Path, "/")).Collection(string(bucket) + ".files")
+		files := client.Database(p.database(t)).Collection(string(bucket) + ".files")
 		if _, err := files.UpdateMany(t.Context(), bson.D{}, bson.D{{Key: "$set", Value: bson.D{{Key: "uploadDate", Value: then}}}}); err != nil {
 			t.Fatal(err)
 		}

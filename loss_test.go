@@ -177,7 +177,7 @@ func wantNoMoreThan(t *testing.T, p *place, n int) {
 		if len(known) < n {
 			t.Errorf("%d blobs in %s for %d jobs", len(known), bucket, n)
 		}
-		cursor, err := client.Database("alchemist").Collection(string(bucket)+".chunks").
+		cursor, err := client.Database(p.database(t)).Collection(string(bucket)+".chunks").
 			Find(t.Context(), bson.D{}, options.Find().SetProjection(bson.D{{Key: "files_id", Value: 1}}))
 		if err != nil {
 			t.Fatal(err)
