@@ -98,6 +98,7 @@ func TestAFaultOfTheStoreIsNoFaultOfTheFile(t *testing.T) {
 		"mp4 in fragments":      av(t, "frag.mp4", h264+" -c:a aac -movflags frag_keyframe+empty_moov"),
 		"mkv":                   av(t, "a.mkv", h264+" -c:a ac3"),
 		"wav":                   sample(t, "a.wav", tone),
+		"several encoders":      wave(45*44100, 44100, 1),
 		"caf":                   sample(t, "a.caf", tone),
 	} {
 		for name, how := range map[string]error{name: lost, name + ", too short": io.EOF} {
