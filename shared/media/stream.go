@@ -11,8 +11,13 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 )
 
-// feedSize is how much of a stream is held at once, in bytes.
-const feedSize = 256 << 10
+// How much of a stream is held at once, in bytes: little at first, as ffprobe
+// may soon have enough, and what is read for nothing may be far apart in the
+// source.
+const (
+	firstFeed   = 4 << 10
+	largestFeed = 256 << 10
+)
 
 // runOn runs a program on an input, which is its descriptor 3; files are those
 // from 4 on. The rest is as for run. A fault of what a stream comes from is
@@ -50,9 +55,9 @@ func (in *Input) feed(ctx context.Context, w *os.File, seen *tally) error {
 	}
 	defer func() { _ = src.Close() }()
 	in.fed.Store(0)
-	buf := make([]byte, feedSize)
+	buf := make([]byte, largestFeed)
 	for done := int64(0); ctx.Err() == nil; in.fed.Store(done) {
-		n, err := src.Read(buf)
+		n, err := src.Read(buf[:min(firstFeed+done, largestFeed)])
 		if _, err := w.Write(buf[:n]); errors.Is(err, syscall.EPIPE) {
 			return nil
 		} else if err != nil {
