@@ -81,7 +81,7 @@ func sIGKILLLosesNothing(t *testing.T, p *place) {
 	// Whatever no job refers to goes with the next sweep, once it is old.
 	p.age(t)
 	s = run()
-	eventually(t, "one video and one MP3 for each job", 60*time.Second, func() bool {
+	eventually(t, "one video and one MP3 for each job", 5*time.Minute, func() bool {
 		return len(s.stored(t, blob.Videos)) == len(all) && len(s.stored(t, blob.Audio)) == len(all)
 	})
 	mails := s.mails(t)

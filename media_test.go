@@ -15,8 +15,8 @@ func video(t *testing.T, seconds float64, args ...string) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "video.mp4")
 	ffmpeg(t, append(append([]string{
-		"-f", "lavfi", "-i", fmt.Sprintf("testsrc2=s=160x120:r=10:d=%g", seconds),
-		"-f", "lavfi", "-i", fmt.Sprintf("sine=440:d=%g", seconds), "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac",
+		"-f", "lavfi", "-i", fmt.Sprintf("testsrc2=s=96x64:r=5:d=%g", seconds), "-f", "lavfi", "-i", fmt.Sprintf("sine=440:d=%g", seconds),
+		"-c:v", "libx264", "-preset", "ultrafast", "-crf", "40", "-c:a", "aac", "-b:a", "48k",
 	}, args...), path)...)
 	content, err := os.ReadFile(path)
 	if err != nil {

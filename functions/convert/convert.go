@@ -40,6 +40,11 @@ type Deps struct {
 // which the end of the request does not stop.
 const settleIn = 10 * time.Second
 
+// copyUpTo is the largest video, in bytes, that is copied from a store without
+// files rather than streamed: copying one takes as long as asking for a few
+// ranges of it.
+const copyUpTo = 8 << 20
+
 // New makes the function.
 func New(d Deps) http.Handler {
 	var mux web.Mux
@@ -49,6 +54,9 @@ func New(d Deps) http.Handler {
 
 func withDefaults(d Deps) Deps {
 	d.Media.WorkDir = d.WorkDir
+	if d.Media.CopyUpTo == 0 {
+		d.Media.CopyUpTo = copyUpTo
+	}
 	if d.Timeout == 0 {
 		d.Timeout = 10 * time.Minute
 	}

@@ -45,13 +45,20 @@ func Local(f *os.File) *Input { return &Input{at: f, file: f} }
 // must end with the ctx that Probe and Convert are given; an error of them is
 // fail.Unavailable there.
 //
-// It looks at the beginning, and at the index of an mp4. Whatever can be read
+// One of at most CopyUpTo bytes is copied. Of a larger one it looks at the
+// beginning, and at the index of an mp4. Whatever can be read
 // from front to back will be streamed; of anything else a copy is made here, in
 // a file without a name in WorkDir. Of an mp4 whose pictures are not wanted
 // only the sound is read. Errors are fail.Unavailable, or ErrDamaged for an mp4
 // without index.
 func (t Tools) Open(ctx context.Context, r io.ReadSeeker, size int64, pictures bool) (*Input, error) {
 	in := &Input{at: &rangeReader{r: r, at: -1}, size: size, total: size, head: probedHead, tail: probedTail}
+	if size <= t.CopyUpTo {
+		if err := t.copyOf(ctx, in); err != nil {
+			return nil, err
+		}
+		return in, nil
+	}
 	var b [512]byte
 	n, err := in.at.ReadAt(b[:min(int64(len(b)), size)], 0)
 	if err != nil && !errors.Is(err, io.EOF) {

@@ -21,7 +21,12 @@ type Tools struct {
 	FFmpeg  string
 	FFprobe string
 	WorkDir string // an empty folder is made in it for each run; os.TempDir() where empty
-	Bare    bool   // run them outside the sandbox: for tests, whose programs are scripts
+	// CopyUpTo is the largest stream, in bytes, of which Open makes a copy in
+	// WorkDir in any case; 0 makes none that is not needed. A copy is read once,
+	// from front to back: of a small video that is less work for a store than a
+	// look at its index, at its head and at the rest.
+	CopyUpTo int64
+	Bare     bool // run them outside the sandbox: for tests, whose programs are scripts
 }
 
 // Find looks for both programs in PATH, or takes them as paths where they
