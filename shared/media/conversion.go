@@ -6,9 +6,10 @@ import (
 	"io"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/options"
 )
 
-// Conversion is an MP3 in the making: an io.Reader of it, for a blob store to
+// Conversion is a result in the making: an io.Reader of it, for a blob store to
 // read while encoders work. Some bytes near its beginning, which tell the
 // length, are known only at its end; they are read as zeros, and Amend gives
 // them. Read it to its end, then ask Wait, which is to be called in any case.
@@ -18,31 +19,29 @@ type Conversion struct {
 	done   chan struct{}
 
 	// What came of it, once done is closed.
-	made   MP3
+	made   Result
 	headAt int64
 	head   []byte
 	err    error
 }
 
-// Convert begins to make an MP3 of the sound that info chose of in. Short
-// sounds are encoded by one ffmpeg; long ones are decoded once and encoded by
-// as many as there are CPUs, see encode. progress, if not nil, is called from
+// Convert begins to make one of the results of a plan. Sound that is in the
+// codec of the format already, and that no option changes, is copied. Long MP3s
+// are decoded once and encoded by as many ffmpegs as there are CPUs, see
+// encode; anything else by one. progress, if not nil, is called from
 // another goroutine with a per cent figure that grows, from 0 to 99: the
 // caller knows when all is done. It must not block.
-func (t Tools) Convert(ctx context.Context, in *Input, info Info, opt Options, progress func(percent int)) *Conversion {
+func (t Tools) Convert(ctx context.Context, in *Input, p Plan, f options.Format, progress func(percent int)) *Conversion {
 	ctx, cancel := context.WithCancelCause(ctx)
 	r, w := io.Pipe()
 	c := &Conversion{out: r, cancel: cancel, done: make(chan struct{})}
-	meter := &meter{total: info.Duration, share: in.share, report: progress, last: -1}
-	if opt.Bitrate == 0 {
-		opt.Bitrate = 192_000
-	}
+	meter := &meter{total: p.length(), share: in.share, report: progress, last: -1}
 	go func() {
 		defer close(c.done)
-		if info.Duration > 0 && info.Duration <= short {
-			c.err = c.whole(ctx, t, w, in, info, opt, meter)
+		if length := p.length(); f != options.MP3 || p.copies(f) || length > 0 && length <= short {
+			c.err = c.whole(ctx, t, w, in, p, f, meter)
 		} else {
-			c.err = c.parts(ctx, t, w, in, info, opt, meter)
+			c.err = c.parts(ctx, t, w, in, p, meter)
 		}
 		if c.err != nil {
 			_ = w.CloseWithError(c.err)
@@ -75,7 +74,7 @@ func (c *Conversion) Amend() (at int64, p []byte) {
 // file says that it does (ErrCutShort, ErrDamaged). A fault of the machine is
 // fail.Unavailable; an ended ctx gives its cause; where the reader gave up, it
 // is ErrUnread.
-func (c *Conversion) Wait() (MP3, error) {
+func (c *Conversion) Wait() (Result, error) {
 	_ = c.out.CloseWithError(ErrUnread)
 	c.cancel(ErrUnread)
 	<-c.done
@@ -85,32 +84,31 @@ func (c *Conversion) Wait() (MP3, error) {
 // ErrUnread is the cause of a conversion's end whose reader has given up.
 var ErrUnread = errors.New("the conversion was not read to its end")
 
-// whole has one ffmpeg make the MP3, header and all, in a temporary file.
-func (c *Conversion) whole(ctx context.Context, t Tools, w io.Writer, in *Input, info Info, opt Options, meter *meter) error {
+// whole has one ffmpeg make the result in a temporary file.
+func (c *Conversion) whole(ctx context.Context, t Tools, w io.Writer, in *Input, p Plan, f options.Format, meter *meter) error {
 	out, err := TempFile(t.WorkDir)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = out.Close() }()
-	if c.made, err = t.encodeFile(ctx, in, out, info, opt, meter); err != nil {
+	if c.made, err = t.encodeFile(ctx, in, out, p, f, meter); err != nil {
 		return err
 	}
 	if _, err := out.Seek(0, io.SeekStart); err != nil {
-		return fail.Wrap(fail.Unavailable, err, "rewind the MP3")
+		return fail.Wrap(fail.Unavailable, err, "rewind the audio")
 	}
 	if _, err := io.Copy(w, out); err != nil {
-		return fail.Wrap(fail.Unavailable, err, "read the MP3 that was made")
+		return fail.Wrap(fail.Unavailable, err, "read the audio that was made")
 	}
 	return nil
 }
 
-// parts has several encoders make it.
-func (c *Conversion) parts(ctx context.Context, t Tools, w io.Writer, in *Input, info Info, opt Options, meter *meter) error {
-	e := newEncoding(t, info, opt, meter)
-	made, err := e.convert(ctx, in, w)
+// parts has several encoders make an MP3.
+func (c *Conversion) parts(ctx context.Context, t Tools, w io.Writer, in *Input, p Plan, meter *meter) error {
+	made, err := newEncoding(t, p, meter).convert(ctx, in, w)
 	if err != nil {
 		return err
 	}
-	c.made, c.headAt, c.head = made.MP3, made.headAt, made.head
+	c.made, c.headAt, c.head = made.Result, made.headAt, made.head
 	return nil
 }

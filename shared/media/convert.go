@@ -11,28 +11,55 @@ import (
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/media/mp3"
+	"github.com/opengundumstyle/audio-alchemist/shared/options"
 )
 
-// encodeFile writes the sound that info chose of in to out as an MP3, with one
-// ffmpeg. out is left at offset 0.
-func (t Tools) encodeFile(ctx context.Context, in *Input, out *os.File, info Info, opt Options, meter *meter) (MP3, error) {
+// encodeFile writes the planned result to out, with one ffmpeg: encoded, or
+// copied as it is. out is left at offset 0.
+func (t Tools) encodeFile(ctx context.Context, in *Input, out *os.File, p Plan, f options.Format, meter *meter) (Result, error) {
+	with, err := t.attach(p, f, 1)
+	if err != nil {
+		return Result{}, err
+	}
+	defer with.close()
 	var log messages
-	err := t.runOn(ctx, in, t.FFmpeg, convertArgs(info, opt), nil, meter, &log, out)
+	files := append([]*os.File{out}, with.files...)
+	err = t.runOn(ctx, in, t.FFmpeg, t.convertArgs(p, f, with), nil, meter, &log, files...)
 	if err := outcome(ctx, "ffmpeg", err, &log); err != nil {
-		return MP3{}, err
+		return Result{}, err
 	}
 	if _, err := out.Seek(0, 0); err != nil {
-		return MP3{}, fail.Wrap(fail.Unavailable, err, "rewind the output")
+		return Result{}, fail.Wrap(fail.Unavailable, err, "rewind the output")
 	}
 	ended := &ProgramError{Program: "ffmpeg", Messages: log.String(), Err: fmt.Errorf("ended without an error, %d reported", log.errors)}
 	if log.has(faultsOfOutput...) {
-		return MP3{}, fail.Wrap(fail.Unavailable, ended, "write the MP3")
+		return Result{}, fail.Wrap(fail.Unavailable, ended, "write the audio")
 	}
-	made, err := readMP3(out)
-	if err != nil && !log.has("Output file is empty") {
-		return MP3{}, fail.Wrap(fail.Internal, err, "read the MP3 that was made")
+	st, err := out.Stat()
+	if err != nil {
+		return Result{}, fail.Wrap(fail.Unavailable, err, "measure the audio")
 	}
-	return made, judgement(info, made.Duration, &log, ended)
+	made := Result{
+		Format: f, Codec: p.codec(f), Duration: meter.done, SampleRate: p.rate(f), Channels: p.channels(), Bytes: st.Size(),
+	}
+	if p.copies(f) {
+		made.SampleRate, made.Channels = p.info.Audio.SampleRate, p.info.Audio.Channels
+		if f == options.MP3 && p.info.Container != "mp3" { // no other container tells it to ffmpeg, which then writes nonsense
+			if err := mp3.ForgetDelay(out); err != nil {
+				return Result{}, fail.Wrap(fail.Internal, err, "mend the header of the MP3")
+			}
+		}
+	} else if f == options.MP3 {
+		info, err := mp3.ReadInfo(out)
+		if err != nil && !log.has("Output file is empty") {
+			return Result{}, fail.Wrap(fail.Internal, err, "read the MP3 that was made")
+		}
+		made.Duration = 0
+		if err == nil {
+			made.Duration = info.Duration()
+		}
+	}
+	return made, p.judge(made.Duration, &log, ended)
 }
 
 // judgement finds out whether sound that was decoded without an error is worth
@@ -50,62 +77,75 @@ func judgement(info Info, got time.Duration, log *messages, ended error) error {
 	return because(reason, ended)
 }
 
-// readMP3 reads what a finished MP3 says of itself.
-func readMP3(f *os.File) (MP3, error) {
-	st, err := f.Stat()
-	if err != nil {
-		return MP3{}, err
-	}
-	i, err := mp3.ReadInfo(f)
-	if err != nil {
-		return MP3{}, err
-	}
-	return MP3{Duration: i.Duration(), SampleRate: i.SampleRate, Channels: i.Channels, Bytes: st.Size()}, nil
-}
-
 // faultsOfOutput are written by ffmpeg, which then may still end well.
 var faultsOfOutput = []string{"No space left on device", "Disk quota exceeded", "File too large", "Error writing trailer"}
 
-func convertArgs(info Info, opt Options) []string {
+// convertArgs make ffmpeg write a result to a file.
+func (t Tools) convertArgs(p Plan, f options.Format, with *attachments) []string {
 	args := append(programArgs(), "-progress", "pipe:1", "-stats_period", "0.5")
-	args = append(args, soundArgs(info)...)
-	args = append(args, encoderArgs(info, opt)...)
-	args = append(args, tagArgs(info.Tags)...)
-	return append(args, "-write_xing", "1", "-f", "mp3", "-y", outputFile)
+	args = append(args, inputArgs()...)
+	args = append(args, with.args.inputs...)
+	if p.copies(f) {
+		args = append(args, "-map", p.track(), "-c:a", "copy")
+	} else {
+		args = append(args, p.soundArgs(p.rate(f), p.channels())...)
+		args = append(args, t.encoderArgs(p, f)...)
+	}
+	args = append(args, with.args.outputs...)
+	return append(args, muxerArgs(f)...)
 }
 
 func programArgs() []string {
 	return []string{"-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+warning"}
 }
 
-// soundArgs make ffmpeg decode the chosen stream, at a rate and with channels
-// that MP3 has.
-func soundArgs(info Info) []string {
-	a := info.Audio
-	args := append(inputOptions(), "-vn", "-sn", "-dn", // as input options they let the demuxer skip what is not wanted
-		"-i", inputFile, "-map", "0:"+strconv.Itoa(a.Index), "-vn", "-sn", "-dn",
-		"-map_metadata", "-1", "-map_chapters", "-1",
-		"-ar", strconv.Itoa(sampleRateFor(a.SampleRate)), "-ac", strconv.Itoa(channelsFor(a.Channels)))
+// inputArgs make ffmpeg read the sound of the input. As input options, those
+// against the rest let the demuxer skip it.
+func inputArgs() []string { return append(inputOptions(), "-vn", "-sn", "-dn", "-i", inputFile) }
+
+// track is the chosen one, for -map.
+func (p Plan) track() string { return "0:" + strconv.Itoa(p.info.Audio.Index) }
+
+// decodeArgs make ffmpeg decode the sound as the result will have it, and
+// nothing else; extra filters come last.
+func (p Plan) decodeArgs(rate, channels int, extra ...string) []string {
+	args := append(inputArgs(), p.soundArgs(rate, channels, extra...)...)
+	return append(args, "-map_metadata", "-1", "-map_chapters", "-1")
+}
+
+// soundArgs make ffmpeg decode the chosen track, at a rate and with channels
+// that the format has. A part of it is cut out by counting samples, before
+// anything else is done to them.
+func (p Plan) soundArgs(rate, channels int, extra ...string) []string {
+	a := p.info.Audio
+	args := []string{"-map", p.track(), "-ar", strconv.Itoa(rate), "-ac", strconv.Itoa(channels)}
+	var filters []string
+	if p.cut() {
+		trim := "atrim=start_sample=" + samplesAt(p.opt.Start.Duration(), a.SampleRate)
+		if p.opt.End != 0 {
+			trim += ":end_sample=" + samplesAt(p.opt.End.Duration(), a.SampleRate)
+		}
+		filters = append(filters, trim, "asetpts=N/SR/TB")
+	}
 	if a.Channels > 8 { // ffmpeg has no matrix for them
-		args = append(args, "-af", evenOdd(a.Channels))
+		filters = append(filters, evenOdd(a.Channels))
+	}
+	if p.opt.Normalize != 0 {
+		filters = append(filters, "aformat=sample_rates="+strconv.Itoa(rate)+":channel_layouts="+layouts[channels])
+		filters = append(filters, p.level.filters(rate)...)
+	}
+	if filters = append(filters, extra...); len(filters) > 0 {
+		args = append(args, "-af", strings.Join(filters, ","))
 	}
 	return args
 }
 
-func channelsFor(channels int) int { return min(channels, 2) }
+var layouts = map[int]string{1: "mono", 2: "stereo"}
 
-func encoderArgs(info Info, opt Options) []string {
-	return []string{"-c:a", "libmp3lame", "-b:a", strconv.Itoa(bitrateFor(opt.Bitrate, sampleRateFor(info.Audio.SampleRate)))}
-}
-
-func tagArgs(t Tags) []string {
-	var args []string
-	for _, t := range [][2]string{{"title", t.Title}, {"artist", t.Artist}, {"album", t.Album}, {"date", t.Date}} {
-		if t[1] != "" {
-			args = append(args, "-metadata", t[0]+"="+t[1])
-		}
-	}
-	return append(args, "-id3v2_version", "4")
+// samplesAt counts the samples before a time.
+func samplesAt(at time.Duration, rate int) string {
+	s, ms := int64(at/time.Second), int64(at%time.Second/time.Millisecond)
+	return strconv.FormatInt(s*int64(rate)+(ms*int64(rate)+500)/1000, 10)
 }
 
 // evenOdd makes a filter that mixes even channels to the left and odd ones to the right, at equal
@@ -143,6 +183,7 @@ func verdict(info Info, got time.Duration, log *messages) error {
 // reports the per cent done.
 type meter struct {
 	total  time.Duration  // zero where it is not known
+	done   time.Duration  // so far
 	share  func() float64 // of the input that was read; for then
 	report func(int)
 	last   int
@@ -169,6 +210,7 @@ func (m *meter) Write(p []byte) (int, error) {
 }
 
 func (m *meter) at(done time.Duration) {
+	m.done = max(m.done, done)
 	if m.report == nil || done < 0 {
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"strconv"
 	"sync"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/media/mp3"
+	"github.com/opengundumstyle/audio-alchemist/shared/options"
 )
 
 // How long sound is shared out among encoders. LAME uses one CPU, and decoding
@@ -43,8 +45,7 @@ const lameDelay = 576
 // encoding is one conversion by several encoders.
 type encoding struct {
 	tools    Tools
-	info     Info
-	opt      Options
+	plan     Plan
 	meter    *meter
 	rate     int // Hz
 	channels int
@@ -52,11 +53,8 @@ type encoding struct {
 	run      int // frames of a run
 }
 
-func newEncoding(t Tools, info Info, opt Options, meter *meter) *encoding {
-	e := &encoding{
-		tools: t, info: info, opt: opt, meter: meter,
-		rate: sampleRateFor(info.Audio.SampleRate), channels: channelsFor(info.Audio.Channels), frame: 1152,
-	}
+func newEncoding(t Tools, p Plan, meter *meter) *encoding {
+	e := &encoding{tools: t, plan: p, meter: meter, rate: p.rate(options.MP3), channels: p.channels(), frame: 1152}
 	if e.rate < 32000 {
 		e.frame = 576
 	}
@@ -66,7 +64,7 @@ func newEncoding(t Tools, info Info, opt Options, meter *meter) *encoding {
 
 // encoded is what came of it.
 type encoded struct {
-	MP3
+	Result
 	headAt int64
 	head   []byte
 }
@@ -105,7 +103,7 @@ func (e *encoding) convert(ctx context.Context, in *Input, w io.Writer) (encoded
 	var log messages
 	var decoded error
 	k.programs.Go(func() {
-		args := append(append(programArgs(), soundArgs(e.info)...), "-c:a", "pcm_f32le", "-f", "f32le", "pipe:1")
+		args := append(append(programArgs(), e.plan.decodeArgs(e.rate, e.channels)...), "-c:a", "pcm_f32le", "-f", "f32le", "pipe:1")
 		decoded = outcome(ctx, "ffmpeg", e.tools.runOn(ctx, in, e.tools.FFmpeg, args, nil, s, &log), &log)
 		if decoded == nil {
 			decoded = s.finish()
@@ -141,16 +139,20 @@ func (e *encoding) settle(ctx context.Context, made joined, s *splitter, err, de
 	}
 	length := time.Duration(s.samples) * time.Second / time.Duration(e.rate)
 	ended := &ProgramError{Program: "ffmpeg", Messages: log.String(), Err: fmt.Errorf("ended without an error, %d reported", log.errors)}
-	if err := judgement(e.info, length, log, ended); err != nil {
+	if err := e.plan.judge(length, log, ended); err != nil {
 		return encoded{}, err
 	}
-	head, err := made.stream.Head(mp3.Details{Delay: lameDelay, Samples: s.samples, Encoder: "LAME3.100", Quality: -1})
+	details := mp3.Details{Delay: lameDelay, Samples: s.samples, Encoder: "LAME3.100", Quality: -1}
+	if e.plan.opt.Quality != "" {
+		details.VBR, details.Quality = true, e.plan.opt.Quality.Level()
+	}
+	head, err := made.stream.Head(details)
 	if err != nil {
 		return encoded{}, fail.Wrap(fail.Internal, err, "make the header of the MP3")
 	}
 	return encoded{
-		MP3: MP3{
-			Duration: length, SampleRate: e.rate, Channels: e.channels,
+		Result: Result{
+			Format: options.MP3, Codec: "mp3", Duration: length, SampleRate: e.rate, Channels: e.channels,
 			Bytes: made.tag + int64(len(head)) + made.stream.Bytes,
 		},
 		headAt: made.tag, head: head,
@@ -158,24 +160,24 @@ func (e *encoding) settle(ctx context.Context, made joined, s *splitter, err, de
 }
 
 // start starts one more encoder. The first also writes the tags.
-func (k *work) start() *encoder {
+func (k *work) start() error {
+	with := &attachments{}
+	first := len(k.encoders) == 0
+	if first {
+		var err error
+		if with, err = k.tools.attach(k.plan, options.MP3, 1); err != nil {
+			return err
+		}
+	}
 	c := &encoder{feed: newFeed(k.ctx, 2*(k.run+early+overlap+late)), pile: newPile()}
 	c.frames = mp3.NewScanner(c.pile)
-	args := append(programArgs(), "-f", "f32le", "-ar", strconv.Itoa(k.rate), "-ac", strconv.Itoa(k.channels), "-i", "pipe:0")
-	args = append(args, encoderArgs(k.info, k.opt)...)
-	if bitrateFor(k.opt.Bitrate, k.rate) == 320_000 { // next to nothing is left to save up, nor to raise
-		args = append(args, "-reservoir", "0")
-	}
-	if len(k.encoders) == 0 {
-		args = append(args, tagArgs(k.info.Tags)...)
-	} else {
-		args = append(args, "-id3v2_version", "0")
-	}
-	args = append(args, "-write_xing", "0", "-flush_packets", "1", "-f", "mp3", "pipe:1")
 	k.encoders = append(k.encoders, c)
 	k.programs.Go(func() {
+		defer with.close()
 		var log messages
-		err := k.tools.run(k.ctx, k.tools.FFmpeg, args, c.feed, c.pile, &log)
+		// No input and no output by descriptor: these are pipes.
+		files := append([]*os.File{nil, nil}, with.files...)
+		err := k.tools.run(k.ctx, k.tools.FFmpeg, k.encoderArgs(with, first), c.feed, c.pile, &log, files...)
 		if err == nil {
 			c.pile.close(io.EOF)
 			return
@@ -184,5 +186,23 @@ func (k *work) start() *encoder {
 		c.pile.close(err)
 		k.end(err)
 	})
-	return c
+	return nil
+}
+
+// encoderArgs are those of one encoder.
+func (e *encoding) encoderArgs(with *attachments, first bool) []string {
+	args := append(programArgs(), "-f", "f32le", "-ar", strconv.Itoa(e.rate), "-ac", strconv.Itoa(e.channels), "-i", "pipe:0")
+	args = append(append(args, with.args.inputs...), "-map", "0:a")
+	args = append(args, e.tools.encoderArgs(e.plan, options.MP3)...)
+	// At the highest bit rate next to nothing is left to save up, nor to raise; a
+	// variable one need not save up.
+	if e.plan.opt.Quality != "" || e.tools.mp3Bitrate(e.plan) == 320_000 {
+		args = append(args, "-reservoir", "0")
+	}
+	if first {
+		args = append(append(args, with.args.outputs...), "-id3v2_version", "4")
+	} else {
+		args = append(args, "-id3v2_version", "0")
+	}
+	return append(args, "-write_xing", "0", "-flush_packets", "1", "-f", "mp3", "pipe:1")
 }

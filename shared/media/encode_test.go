@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"strconv"
 	"testing"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/options"
 )
 
 // wave makes a WAV file of n samples that keep an encoder busy: a sweep and a
@@ -62,7 +64,7 @@ func TestLongSoundIsTheSameToTheSample(t *testing.T) {
 		t.Run(fmt.Sprintf("%d Hz %d channels %d bit/s", k.rate, k.channels, k.bitrate), func(t *testing.T) {
 			n := 45*k.rate + random.IntN(2*1152)
 			in := wave(n, k.rate, k.channels)
-			_, m, out, err := convert(t, in, Options{Bitrate: k.opt})
+			_, m, out, err := convert(t, in, options.Options{Bitrate: k.opt})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/options"
 )
 
 func tools(t *testing.T) Tools {
@@ -25,12 +26,12 @@ func tools(t *testing.T) Tools {
 	return found
 }
 
-// The inputs that ffmpeg makes for tests: a picture, tones, tags.
+// The inputs that ffmpeg makes for tests: a film, tones, tags.
 const (
-	picture = "-f lavfi -i testsrc=size=160x120:rate=25:duration=4"
-	tone    = "-f lavfi -i sine=frequency=440:sample_rate=44100:duration=4"
-	h264    = " -pix_fmt yuv420p -c:v libx264 -preset ultrafast"
-	tagged  = " -metadata title=Tönung_東京 -metadata artist=Ärtist -metadata album=Album_One -metadata date=2021 -metadata comment=secret"
+	film   = "-f lavfi -i testsrc=size=160x120:rate=25:duration=4"
+	tone   = "-f lavfi -i sine=frequency=440:sample_rate=44100:duration=4"
+	h264   = " -pix_fmt yuv420p -c:v libx264 -preset ultrafast"
+	tagged = " -metadata title=Tönung_東京 -metadata artist=Ärtist -metadata album=Album_One -metadata date=2021 -metadata comment=secret"
 )
 
 var (
@@ -95,7 +96,7 @@ func elsewhere(t *testing.T, content []byte) (*Input, error) {
 // convert probes and converts a file, and returns what became of it. It does
 // the same with content that is elsewhere, and fails the test if anything
 // else came of that.
-func convert(t *testing.T, content []byte, opt Options) (Info, MP3, *os.File, error) {
+func convert(t *testing.T, content []byte, opt options.Options) (Info, Result, *os.File, error) {
 	t.Helper()
 	info, m, out, err := convertInput(t, local(t, content), opt)
 	in, err2 := elsewhere(t, content)
@@ -136,19 +137,26 @@ func verdictOf(err error) string {
 	return fail.Detail(err)
 }
 
-func convertInput(t *testing.T, in *Input, opt Options) (Info, MP3, *os.File, error) {
+func convertInput(t *testing.T, in *Input, opt options.Options) (Info, Result, *os.File, error) {
 	t.Helper()
 	out := file(t, nil)
 	info, err := tools(t).Probe(t.Context(), in)
 	if err != nil {
-		return info, MP3{}, out, err
+		return info, Result{}, out, err
 	}
-	m, err := save(tools(t).Convert(t.Context(), in, info, opt, nil), out)
+	p, err := tools(t).Prepare(t.Context(), in, info, opt)
+	if err != nil {
+		return info, Result{}, out, err
+	}
+	m, err := save(tools(t).Convert(t.Context(), in, p, opt.Outputs()[0], nil), out)
+	if err == nil {
+		m, err = tools(t).Check(t.Context(), Local(out), p, m)
+	}
 	return info, m, out, err
 }
 
 // save does with a conversion what a blob store does.
-func save(c *Conversion, out *os.File) (MP3, error) {
+func save(c *Conversion, out *os.File) (Result, error) {
 	_, copied := io.Copy(out, c)
 	m, err := c.Wait()
 	if err != nil {

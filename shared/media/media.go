@@ -1,5 +1,6 @@
-// Package media makes an MP3 of the sound of a video, with the programs
-// ffprobe and ffmpeg. Both run in a sandbox (package sandbox): they see open
+// Package media makes audio files of the sound of a video, with the programs
+// ffprobe and ffmpeg: Probe looks, Prepare plans, Convert makes, Check looks
+// again. Both run in a sandbox (package sandbox): they see open
 // files or a pipe and no names, an empty environment and an empty folder, they
 // read only the containers of an allow-list, and they never outlive their
 // caller.
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/options"
 )
 
 // Tools names the two programs, by absolute path, and where they run. Find
@@ -26,7 +28,10 @@ type Tools struct {
 	// from front to back: of a small video that is less work for a store than a
 	// look at its index, at its head and at the rest.
 	CopyUpTo int64
-	Bare     bool // run them outside the sandbox: for tests, whose programs are scripts
+	// Bitrate is that of an MP3 for which neither bit rate nor quality was asked
+	// for, in bit/s; 0 means 192000.
+	Bitrate int
+	Bare    bool // run them outside the sandbox: for tests, whose programs are scripts
 }
 
 // Find looks for both programs in PATH, or takes them as paths where they
@@ -65,11 +70,16 @@ type Info struct {
 	Container string        // as ffprobe names it: "mov,mp4,m4a,3gp,3g2,mj2"
 	Duration  time.Duration // of the sound, else of the file; zero where the file does not say
 	Audio     Stream        // the stream to convert
+	Tracks    []Stream      // all that can be, in the order of the file
 	Tags      Tags
+	Chapters  []Chapter // at most 1,000
 
 	claimed time.Duration // how long the file itself says that the sound is; zero where it does not
+	whole   time.Duration // how long it says that it is itself
 	oddly   bool          // something is missing at the end of the file
 	unsure  bool          // ffprobe guessed the container
+	picture *picture      // attached to it; nil for none
+	film    bool          // it has moving pictures
 }
 
 // Stream is one audio stream.
@@ -78,26 +88,36 @@ type Stream struct {
 	Codec      string // as ffprobe names it: "aac"
 	SampleRate int    // in Hz
 	Channels   int
-	Bitrate    int // in bit/s; zero where unknown
+	Bitrate    int           // in bit/s; zero where unknown
+	Bits       int           // of a sample, as far as they mean something; zero where the codec does not say
+	Language   string        // as the file has it, mostly ISO 639-2; may be empty
+	Duration   time.Duration // as the stream says; zero where it does not
+
+	standard bool // marked as the default
+	tags     map[string]string
 }
 
-// Tags are what is carried over to the MP3; each may be empty, and has at
-// most 500 characters of valid UTF-8.
+// Chapter is a part of the sound with a title of its own.
+type Chapter struct {
+	Start, End time.Duration
+	Title      string // as long as a tag; may be empty
+}
+
+// Tags are those of a file; each may be empty, and has at most 500
+// characters of valid UTF-8.
 type Tags struct {
 	Title, Artist, Album string
 	Date                 string // mostly a year or YYYY-MM-DD
+	Genre, Comment       string
 }
 
-// Options are the wishes for a conversion.
-type Options struct {
-	Bitrate int // in bit/s; zero means 192000. Lowered to what MP3 has at the sample rate
-}
-
-// MP3 is what a conversion has made.
-type MP3 struct {
-	Duration   time.Duration // exact, without the encoder's delay and padding
+// Result is what a conversion has made.
+type Result struct {
+	Format     options.Format
+	Codec      string        // as ffprobe names it
+	Duration   time.Duration // without the encoder's delay and padding; exact for an MP3 that was encoded
 	SampleRate int           // in Hz
-	Channels   int           // 1 or 2
+	Channels   int
 	Bytes      int64
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/options"
 )
 
 func TestEveryContainerBecomesAnMP3(t *testing.T) {
@@ -16,18 +17,18 @@ func TestEveryContainerBecomesAnMP3(t *testing.T) {
 		args   string
 		noTags bool
 	}{
-		"front.mp4": {args: picture + " " + tone + h264 + " -c:a aac -movflags +faststart" + tagged},
-		"back.mp4":  {args: picture + " " + tone + h264 + " -c:a aac" + tagged},
-		"frag.mp4":  {args: picture + " " + tone + h264 + " -c:a aac -movflags frag_keyframe+empty_moov" + tagged},
-		"a.mov":     {args: picture + " " + tone + h264 + " -c:a pcm_s16le" + tagged},
-		"a.mkv":     {args: picture + " " + tone + h264 + " -c:a ac3" + tagged},
-		"a.webm":    {args: picture + " " + tone + " -c:v libvpx -deadline realtime -cpu-used 8 -c:a libvorbis" + tagged},
-		"live.webm": {args: picture + " " + tone + " -c:v libvpx -deadline realtime -cpu-used 8 -c:a libvorbis -live 1" + tagged},
-		"a.avi":     {args: picture + " " + tone + " -c:v mpeg4 -c:a libmp3lame" + tagged, noTags: true}, // has no album
-		"a.ts":      {args: picture + " " + tone + h264 + " -c:a aac", noTags: true},
-		"a.mpg":     {args: picture + " " + tone + " -c:v mpeg2video -c:a mp2", noTags: true},
-		"a.flv":     {args: picture + " " + tone + " -c:v flv -c:a libmp3lame" + tagged},
-		"a.wmv":     {args: picture + " " + tone + " -c:v wmv2 -c:a wmav2", noTags: true},
+		"front.mp4": {args: film + " " + tone + h264 + " -c:a aac -movflags +faststart" + tagged},
+		"back.mp4":  {args: film + " " + tone + h264 + " -c:a aac" + tagged},
+		"frag.mp4":  {args: film + " " + tone + h264 + " -c:a aac -movflags frag_keyframe+empty_moov" + tagged},
+		"a.mov":     {args: film + " " + tone + h264 + " -c:a pcm_s16le" + tagged},
+		"a.mkv":     {args: film + " " + tone + h264 + " -c:a ac3" + tagged},
+		"a.webm":    {args: film + " " + tone + " -c:v libvpx -deadline realtime -cpu-used 8 -c:a libvorbis" + tagged},
+		"live.webm": {args: film + " " + tone + " -c:v libvpx -deadline realtime -cpu-used 8 -c:a libvorbis -live 1" + tagged},
+		"a.avi":     {args: film + " " + tone + " -c:v mpeg4 -c:a libmp3lame" + tagged, noTags: true}, // has no album
+		"a.ts":      {args: film + " " + tone + h264 + " -c:a aac", noTags: true},
+		"a.mpg":     {args: film + " " + tone + " -c:v mpeg2video -c:a mp2", noTags: true},
+		"a.flv":     {args: film + " " + tone + " -c:v flv -c:a libmp3lame" + tagged},
+		"a.wmv":     {args: film + " " + tone + " -c:v wmv2 -c:a wmav2", noTags: true},
 		"a.m4a":     {args: tone + " -c:a aac" + tagged},
 		"a.wav":     {args: tone + tagged},
 		"a.flac":    {args: tone + tagged},
@@ -38,7 +39,7 @@ func TestEveryContainerBecomesAnMP3(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			info, m, out, err := convert(t, sample(t, name, tt.args), Options{})
+			info, m, out, err := convert(t, sample(t, name, tt.args), options.Options{Bitrate: 192_000})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -93,7 +94,7 @@ func TestSampleRatesChannelsAndBitRates(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, m, out, err := convert(t, sample(t, tt.name, tt.args), Options{Bitrate: tt.want})
+			_, m, out, err := convert(t, sample(t, tt.name, tt.args), options.Options{Bitrate: tt.want})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,7 +125,7 @@ func TestTheDefaultAudioStreamIsChosen(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, m, _, err := convert(t, sample(t, "two.mkv", two+"-default_mode passthrough "+tt.disposition), Options{})
+			_, m, _, err := convert(t, sample(t, "two.mkv", two+"-default_mode passthrough "+tt.disposition), options.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -136,10 +137,10 @@ func TestTheDefaultAudioStreamIsChosen(t *testing.T) {
 }
 
 func TestAVideoLongerThanItsSoundIsFine(t *testing.T) {
-	short := picture + " -f lavfi -i sine=duration=1.5 -c:v libx264 -preset ultrafast -c:a libmp3lame"
+	short := film + " -f lavfi -i sine=duration=1.5 -c:v libx264 -preset ultrafast -c:a libmp3lame"
 	for _, name := range []string{"a.mp4", "a.mkv", "a.flv", "a.avi", "a.ts"} {
 		t.Run(name, func(t *testing.T) {
-			_, m, _, err := convert(t, sample(t, name, short), Options{})
+			_, m, _, err := convert(t, sample(t, name, short), options.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -157,7 +158,7 @@ func TestProgressGrows(t *testing.T) {
 		t.Fatal(err)
 	}
 	var seen []int
-	if _, err := save(tools(t).Convert(t.Context(), in, info, Options{}, func(p int) { seen = append(seen, p) }), file(t, nil)); err != nil {
+	if _, err := save(tools(t).Convert(t.Context(), in, Plan{info: info}, options.MP3, func(p int) { seen = append(seen, p) }), file(t, nil)); err != nil {
 		t.Fatal(err)
 	}
 	last := -1

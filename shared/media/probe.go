@@ -21,17 +21,14 @@ import (
 // where that tells something.
 func (t Tools) Probe(ctx context.Context, in *Input) (Info, error) {
 	args := append([]string{"-hide_banner", "-loglevel", "level+warning"}, inputOptions()...)
-	args = append(args, "-of", "json", "-show_entries",
-		"format=format_name,duration,probe_score:format_tags:"+
-			"stream=index,codec_type,codec_name,sample_rate,channels,duration,bit_rate:"+
-			"stream_disposition=default:stream_tags", inputFile)
+	args = append(args, "-of", "json", "-show_entries", probedEntries, inputFile)
 	sketch, done, err := t.sketch(in)
 	if err != nil {
 		return Info{}, err
 	}
 	defer done()
 	var log messages
-	out := bounded{max: 4 << 20}
+	out := bounded{max: maxAnswer}
 	if err := outcome(ctx, "ffprobe", t.runOn(ctx, sketch, t.FFprobe, args, nil, &out, &log), &log); err != nil {
 		return Info{}, err
 	}
@@ -54,6 +51,14 @@ func (t Tools) Probe(ctx context.Context, in *Input) (Info, error) {
 	return info, err
 }
 
+// probedEntries are what ffprobe is asked for: the fields of probed.
+const probedEntries = "format=format_name,duration,probe_score:format_tags:" +
+	"stream=index,codec_type,codec_name,sample_rate,channels,duration,bit_rate,bits_per_raw_sample,bits_per_sample:" +
+	"stream_disposition=default,attached_pic:stream_tags:chapter=start_time,end_time:chapter_tags=title"
+
+// maxAnswer bounds what it may say, in bytes.
+const maxAnswer = 4 << 20
+
 // bounded is a buffer that takes no more than max bytes.
 type bounded struct {
 	bytes.Buffer
@@ -70,8 +75,13 @@ func (b *bounded) Write(p []byte) (int, error) {
 
 // probed is the JSON of ffprobe, as far as it is of use here.
 type probed struct {
-	Streams []probedStream `json:"streams"`
-	Format  struct {
+	Streams  []probedStream `json:"streams"`
+	Chapters []struct {
+		Start string            `json:"start_time"`
+		End   string            `json:"end_time"`
+		Tags  map[string]string `json:"tags"`
+	} `json:"chapters"`
+	Format struct {
 		Name     string            `json:"format_name"`
 		Duration string            `json:"duration"`
 		Score    int               `json:"probe_score"`
@@ -87,6 +97,8 @@ type probedStream struct {
 	Channels    int               `json:"channels"`
 	Duration    string            `json:"duration"`
 	Bitrate     string            `json:"bit_rate"`
+	RawBits     string            `json:"bits_per_raw_sample"`
+	Bits        int               `json:"bits_per_sample"`
 	Disposition map[string]int    `json:"disposition"`
 	Tags        map[string]string `json:"tags"`
 }
@@ -96,48 +108,93 @@ type probedStream struct {
 const lowScore = 25
 
 func (p probed) info() (Info, error) {
-	audio := slices.DeleteFunc(slices.Clone(p.Streams), func(s probedStream) bool { return s.Type != "audio" })
-	if len(audio) == 0 {
+	info := Info{
+		Container: p.Format.Name, unsure: p.Format.Score < lowScore,
+		whole: seconds(p.Format.Duration), Tags: tagsOf(p.Format.Tags), Chapters: p.chapters(),
+	}
+	for _, s := range p.Streams {
+		switch {
+		case s.Type == "audio":
+			info.Tracks = append(info.Tracks, s.track())
+		case s.Type == "video" && s.Disposition["attached_pic"] == 1:
+			if info.picture == nil {
+				info.picture = &picture{stream: s.Index, codec: s.Codec}
+			}
+		case s.Type == "video":
+			info.film = true
+		}
+	}
+	if len(info.Tracks) == 0 {
 		if len(p.Streams) == 0 {
 			return Info{}, ErrNotMedia
 		}
 		return Info{}, ErrNoSound
 	}
-	s := audio[max(0, slices.IndexFunc(audio, func(s probedStream) bool { return s.Disposition["default"] == 1 }))]
-	info := Info{
-		Container: p.Format.Name,
-		Audio: Stream{
-			Index: s.Index, Codec: s.Codec, SampleRate: number(s.SampleRate),
-			Channels: s.Channels, Bitrate: number(s.Bitrate),
-		},
-		unsure: p.Format.Score < lowScore,
+	info.use(max(0, slices.IndexFunc(info.Tracks, func(s Stream) bool { return s.standard })))
+	return info, info.readable()
+}
+
+func (s probedStream) track() Stream {
+	t := Stream{
+		Index: s.Index, Codec: s.Codec, SampleRate: number(s.SampleRate), Channels: s.Channels, Bitrate: number(s.Bitrate),
+		Bits: number(s.RawBits), Language: tag(s.Tags, "language"), Duration: seconds(s.Duration),
+		standard: s.Disposition["default"] == 1, tags: s.Tags,
 	}
-	info.claimed = seconds(s.Duration)
-	if info.claimed == 0 {
-		info.claimed = clock(tag(s.Tags, "duration"))
+	if t.Bits == 0 {
+		t.Bits = s.Bits
 	}
-	whole := seconds(p.Format.Duration)
-	if info.claimed == 0 || whole > 0 && info.claimed > whole {
-		info.claimed = whole // tags may be older than the last cut
+	if t.Duration == 0 {
+		t.Duration = clock(tag(s.Tags, "duration"))
 	}
-	info.Duration = info.claimed
-	tags := p.Format.Tags
-	if p.Format.Name == "ogg" { // Ogg has no tags but those of its streams
-		tags = s.Tags
+	return t
+}
+
+// use makes one of the tracks the one to convert.
+func (i *Info) use(track int) {
+	i.Audio = i.Tracks[track]
+	i.claimed = i.Audio.Duration
+	if i.claimed == 0 || i.whole > 0 && i.claimed > i.whole {
+		i.claimed = i.whole // tags may be older than the last cut
 	}
-	info.Tags = Tags{
+	i.Duration = i.claimed
+	if i.Container == "ogg" { // Ogg has no tags but those of its streams
+		i.Tags = tagsOf(i.Audio.tags)
+	}
+}
+
+// readable reports what keeps the chosen track from being decoded at all.
+func (i *Info) readable() error {
+	a := i.Audio
+	switch known := a.SampleRate > 0 && a.Channels > 0; {
+	case !known && (a.Codec == "" || a.Codec == "unknown"):
+		return ErrCodec
+	case !known && i.unsure:
+		return ErrNotMedia
+	case !known:
+		return ErrDamaged
+	}
+	return nil
+}
+
+const maxChapters = 1000
+
+func (p probed) chapters() []Chapter {
+	var all []Chapter
+	for _, c := range p.Chapters {
+		// The first begins at "0.000000", which seconds takes for nothing said: 0 as well.
+		if one := (Chapter{Start: seconds(c.Start), End: seconds(c.End), Title: tag(c.Tags, "title")}); one.End > one.Start && len(all) < maxChapters {
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
+func tagsOf(tags map[string]string) Tags {
+	return Tags{
 		Title: tag(tags, "title"), Artist: tag(tags, "artist", "author"),
 		Album: tag(tags, "album"), Date: tag(tags, "date", "year", "date_released", "date_recorded"),
+		Genre: tag(tags, "genre"), Comment: tag(tags, "comment"),
 	}
-	switch {
-	case (info.Audio.SampleRate <= 0 || info.Audio.Channels <= 0) && (s.Codec == "" || s.Codec == "unknown"):
-		return Info{}, ErrCodec
-	case (info.Audio.SampleRate <= 0 || info.Audio.Channels <= 0) && info.unsure:
-		return Info{}, ErrNotMedia
-	case info.Audio.SampleRate <= 0 || info.Audio.Channels <= 0:
-		return Info{}, ErrDamaged
-	}
-	return info, nil
 }
 
 // tag returns the first of the tags that is there, in any case of letters,

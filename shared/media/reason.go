@@ -56,6 +56,9 @@ func outcome(ctx context.Context, program string, err error, log *messages) erro
 	return because(reason(log), err)
 }
 
+// unwritable is the error of a temporary file that cannot be written.
+func unwritable(err error) error { return fail.Wrap(fail.Unavailable, err, "write a temporary file") }
+
 // limitOf is the reason for which the kernel ended a program at a limit of
 // the sandbox; nil where it did not.
 func limitOf(exit *exec.ExitError) error {

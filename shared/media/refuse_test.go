@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/options"
 )
 
 func TestFilesThatCannotBeConverted(t *testing.T) {
@@ -18,7 +19,7 @@ func TestFilesThatCannotBeConverted(t *testing.T) {
 		b := sample(t, name, args)
 		return b[:len(b)/2]
 	}
-	av := picture + " " + tone
+	av := film + " " + tone
 	tests := map[string]struct {
 		content []byte
 		want    error
@@ -31,8 +32,8 @@ func TestFilesThatCannotBeConverted(t *testing.T) {
 		"zeros":                   {make([]byte, 1<<20), ErrNotMedia},
 		"a picture":               {sample(t, "a.png", "-f lavfi -i testsrc=duration=1:rate=1"), ErrNotMedia},
 		"subtitles":               {[]byte("1\n00:00:01,000 --> 00:00:02,000\nHello\n"), ErrNotMedia},
-		"no sound":                {sample(t, "silent.mp4", picture+h264), ErrNoSound},
-		"no sound, webm":          {sample(t, "silent.webm", picture+" -c:v libvpx -deadline realtime"), ErrNoSound},
+		"no sound":                {sample(t, "silent.mp4", film+h264), ErrNoSound},
+		"no sound, webm":          {sample(t, "silent.webm", film+" -c:v libvpx -deadline realtime"), ErrNoSound},
 		"mp4, index at the end":   {cut("back.mp4", av+h264+" -c:a aac"), ErrDamaged},
 		"mp4, index in front":     {cut("front.mp4", av+h264+" -c:a aac -movflags +faststart"), ErrCutShort},
 		"mov, index in front":     {cut("front.mov", av+h264+" -c:a aac -movflags +faststart"), ErrCutShort},
@@ -49,7 +50,7 @@ func TestFilesThatCannotBeConverted(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			info, m, _, err := convert(t, tt.content, Options{})
+			info, m, _, err := convert(t, tt.content, options.Options{})
 			if !errors.Is(err, tt.want) || !fail.Is(err, fail.Invalid) {
 				t.Fatalf("error %v, want %v (%+v, %+v)", err, tt.want, info, m)
 			}
@@ -82,7 +83,7 @@ func TestRandomBytesAreRefused(t *testing.T) {
 			for i := range b {
 				b[i] = byte(r.Uint32())
 			}
-			if info, m, _, err := convert(t, b, Options{}); !fail.Is(err, fail.Invalid) {
+			if info, m, _, err := convert(t, b, options.Options{}); !fail.Is(err, fail.Invalid) {
 				t.Errorf("%d bytes: error %v (%+v, %+v)", len(b), err, info, m)
 			}
 		})
@@ -97,7 +98,7 @@ func TestAFullDiskIsAPassingFault(t *testing.T) {
 	}
 	out := file(t, nil)
 	full := limited(t, tools(t))
-	_, err = save(full.Convert(t.Context(), in, info, Options{}, nil), out)
+	_, err = save(full.Convert(t.Context(), in, Plan{info: info}, options.MP3, nil), out)
 	if !fail.Is(err, fail.Unavailable) {
 		t.Errorf("error %v, want Unavailable", err)
 	}

@@ -19,8 +19,10 @@ import (
 // anew, and unlinked ones too; elsewhere it is the same open file with the
 // same offset, hence rewind.
 const (
-	inputFile  = "file:/dev/fd/3"
-	outputFile = "file:/dev/fd/4"
+	inputFile    = "file:/dev/fd/3"
+	outputFile   = "file:/dev/fd/4"
+	metadataFile = "file:/dev/fd/5"
+	coverFile    = "file:/dev/fd/6"
 )
 
 // demuxers is the allow-list of containers. Nothing on it opens another file

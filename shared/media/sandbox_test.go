@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/options"
 )
 
 // script makes a program of shell commands.
@@ -91,7 +92,7 @@ func TestAFileThatNamesOthersReachesNothing(t *testing.T) {
 	}
 	for name, content := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, m, _, err := convert(t, []byte(content), Options{})
+			_, m, _, err := convert(t, []byte(content), options.Options{})
 			if !fail.Is(err, fail.Invalid) || m.Bytes != 0 {
 				t.Errorf("result %+v, error %v", m, err)
 			}
@@ -167,7 +168,7 @@ func TestCancelKillsTheWholeGroup(t *testing.T) {
 	ended := make(chan error, 1)
 	in, out := local(t, nil), file(t, nil)
 	go func() {
-		_, err := save(spawning.Convert(ctx, in, Info{Audio: Stream{SampleRate: 44100, Channels: 1}}, Options{}, nil), out)
+		_, err := save(spawning.Convert(ctx, in, Plan{info: Info{Audio: Stream{SampleRate: 44100, Channels: 1}}}, options.MP3, nil), out)
 		ended <- err
 	}()
 	var b []byte

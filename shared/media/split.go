@@ -89,7 +89,9 @@ func (s *splitter) begin(early int) error {
 		return s.stopped(context.Cause(s.ctx))
 	}
 	if s.runs < s.most {
-		s.start()
+		if err := s.start(); err != nil {
+			return err
+		}
 	}
 	s.current = s.encoders[s.runs%s.most]
 	s.pieces <- piece{encoder: s.current, early: early + s.current.spare}

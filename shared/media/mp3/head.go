@@ -121,26 +121,35 @@ func (i Info) Duration() time.Duration {
 // ErrNoHead means that a file does not begin with a header frame.
 var ErrNoHead = fmt.Errorf("%w: no Xing header at the beginning", ErrFormat)
 
+// ForgetDelay removes what the header frame of a file tells of the encoder, its
+// delay and padding above all, so that players play every sample. A file
+// without header frame is left as it is.
+func ForgetDelay(f interface {
+	io.ReaderAt
+	io.WriterAt
+}) error {
+	_, at, err := findHead(f)
+	if errors.Is(err, ErrNoHead) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(make([]byte, headBytes-lameTag), at+lameTag)
+	return err
+}
+
 // ReadInfo reads the header frame behind the ID3v2 tag, if there is one.
 func ReadInfo(r io.ReaderAt) (Info, error) {
-	var id3 [10]byte
-	if _, err := r.ReadAt(id3[:], 0); err != nil {
+	h, at, err := findHead(r)
+	if err != nil {
+		return Info{}, err
+	}
+	x := make([]byte, headBytes)
+	if n, err := r.ReadAt(x, at); n < len(x) && !errors.Is(err, io.EOF) {
 		return Info{}, errors.Join(ErrNoHead, err)
 	}
-	at := int64(0)
-	if string(id3[:3]) == "ID3" {
-		at = 10 + int64(id3[6]&0x7F)<<21 + int64(id3[7]&0x7F)<<14 + int64(id3[8]&0x7F)<<7 + int64(id3[9]&0x7F)
-	}
-	var b [headerBytes + 32 + headBytes]byte
-	if n, err := r.ReadAt(b[:], at); n < len(b) && !errors.Is(err, io.EOF) {
-		return Info{}, errors.Join(ErrNoHead, err)
-	}
-	h, ok := ParseHeader(b[:])
-	if !ok {
-		return Info{}, ErrNoHead
-	}
-	x := b[headerBytes+h.side():]
-	if name := string(x[:4]); name != "Xing" && name != "Info" || x[xingFlags+3]&3 != 3 {
+	if x[xingFlags+3]&3 != 3 {
 		return Info{}, ErrNoHead
 	}
 	i := Info{
@@ -151,4 +160,31 @@ func ReadInfo(r io.ReaderAt) (Info, error) {
 	padding := int64(x[lameDelay+1]&15)<<8 | int64(x[lameDelay+2])
 	i.Samples = max(0, int64(i.Frames)*int64(h.Samples())-delay-padding)
 	return i, nil
+}
+
+// findHead finds the header frame: its header, and where Xing's part of it
+// begins.
+func findHead(r io.ReaderAt) (h Header, at int64, err error) {
+	var b [10]byte
+	if _, err := r.ReadAt(b[:], 0); err != nil {
+		return 0, 0, errors.Join(ErrNoHead, err)
+	}
+	if string(b[:3]) == "ID3" {
+		at = 10 + int64(b[6]&0x7F)<<21 + int64(b[7]&0x7F)<<14 + int64(b[8]&0x7F)<<7 + int64(b[9]&0x7F)
+	}
+	if n, err := r.ReadAt(b[:headerBytes], at); n < headerBytes {
+		return 0, 0, errors.Join(ErrNoHead, err)
+	}
+	h, ok := ParseHeader(b[:headerBytes])
+	if !ok {
+		return 0, 0, ErrNoHead
+	}
+	at += int64(headerBytes + h.side())
+	if n, err := r.ReadAt(b[:4], at); n < 4 {
+		return 0, 0, errors.Join(ErrNoHead, err)
+	}
+	if name := string(b[:4]); name != "Xing" && name != "Info" {
+		return 0, 0, ErrNoHead
+	}
+	return h, at, nil
 }

@@ -1,20 +1,21 @@
 package media
 
-// sampleRates are those of MPEG-1, MPEG-2 and MPEG-2.5 audio, in Hz.
-var sampleRates = []int{8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000}
-
-// sampleRateFor returns rate where MP3 has it, else the one that loses the
-// least: the next above, or, past 48 kHz, the one of the same family.
-func sampleRateFor(rate int) int {
-	for _, r := range sampleRates {
+// nearestRate returns rate where the rates have it, which are sorted, else the
+// one that loses the least: the next above, or, past them all, the highest of
+// the same family.
+func nearestRate(rates []int, rate int) int {
+	for _, r := range rates {
 		if rate <= r {
 			return r
 		}
 	}
-	if rate%11025 == 0 {
-		return 44100
+	best := rates[len(rates)-1]
+	for _, r := range rates {
+		if rate%11025 == 0 && r%11025 == 0 {
+			best = r
+		}
 	}
-	return 48000
+	return best
 }
 
 // bitrateFor returns the highest bit rate that Layer III has at the sample

@@ -1,0 +1,125 @@
+package media
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"image"
+	_ "image/jpeg" // formats of covers, for image.DecodeConfig
+	_ "image/png"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/options"
+)
+
+// picture is one that is attached to a file.
+type picture struct {
+	stream int
+	codec  string
+}
+
+// cover is an image that goes with the sound: a JPEG or a PNG.
+type cover struct {
+	data          []byte
+	kind          string // "jpeg" or "png"
+	width, height int
+}
+
+const (
+	// maxCover is the largest picture that is carried over, in bytes. A frame
+	// of a video is never as large.
+	maxCover = 4 << 20
+	// coverSide is the longest side of a frame that becomes a cover, in pixels.
+	coverSide = 1280
+)
+
+// cover fetches what is to go with the sound; nil for nothing. A frame that
+// was asked for and is not there is fail.Invalid; a picture that cannot be
+// carried over is left out.
+func (t Tools) cover(ctx context.Context, in *Input, info Info, wanted options.Cover) (*cover, error) {
+	at, frame := wanted.At()
+	switch {
+	case wanted.None():
+		return nil, nil
+	case frame && !info.film:
+		return nil, fail.New(fail.Invalid, "There is no cover to take: the file has no moving pictures.")
+	case frame:
+		return t.frame(ctx, in, at)
+	case info.picture == nil:
+		return nil, nil
+	}
+	args := []string{"-map", "0:" + strconv.Itoa(info.picture.stream), "-frames:v", "1"}
+	if info.picture.codec == "mjpeg" || info.picture.codec == "png" {
+		args = append(args, "-c:v", "copy")
+	} else {
+		args = append(args, stillArgs()...)
+	}
+	c, err := t.still(ctx, in, nil, args)
+	if err != nil && !fail.Is(err, fail.Invalid) {
+		return nil, err
+	}
+	return c, nil
+}
+
+// frame takes a frame of the video at a time.
+func (t Tools) frame(ctx context.Context, in *Input, at time.Duration) (*cover, error) {
+	seek := []string{"-ss", strconv.FormatFloat(at.Seconds(), 'f', 3, 64)}
+	c, err := t.still(ctx, in, seek, append([]string{"-map", "0:V:0", "-frames:v", "1"}, stillArgs()...))
+	if fail.Is(err, fail.Invalid) || err == nil && c == nil {
+		return nil, because(fail.New(fail.Invalid, "There is no picture at %s of the video, which was asked for as the cover.", at), err)
+	}
+	return c, err
+}
+
+// stillArgs make a JPEG of what is decoded, no larger than need be.
+func stillArgs() []string {
+	side := strconv.Itoa(coverSide)
+	return []string{
+		"-vf", "scale='min(" + side + ",iw)':'min(" + side + ",ih)':force_original_aspect_ratio=decrease",
+		"-c:v", "mjpeg", "-q:v", "3", "-pix_fmt", "yuvj420p",
+	}
+}
+
+// still has ffmpeg write one picture; nil where there is none, or one that is
+// no cover.
+func (t Tools) still(ctx context.Context, in *Input, before, after []string) (*cover, error) {
+	args := append(append(programArgs(), inputOptions()...), before...)
+	args = append(append(args, "-an", "-sn", "-dn", "-i", inputFile), after...)
+	args = append(args, "-map_metadata", "-1", "-f", "image2pipe", "pipe:1")
+	var log messages
+	out := bounded{max: maxCover}
+	if err := outcome(ctx, "ffmpeg", t.runOn(ctx, in, t.FFmpeg, args, nil, &out, &log), &log); err != nil {
+		return nil, err
+	}
+	config, kind, err := image.DecodeConfig(bytes.NewReader(out.Bytes()))
+	if err != nil {
+		return nil, nil
+	}
+	return &cover{data: out.Bytes(), kind: kind, width: config.Width, height: config.Height}, nil
+}
+
+// demuxer is what ffmpeg reads it with.
+func (c *cover) demuxer() string { return c.kind + "_pipe" }
+
+// block is the picture as Ogg files have it among their comments: a FLAC
+// picture block (RFC 9639, 8.8) of the front cover, in Base64.
+func (c *cover) block() string {
+	mime := "image/" + c.kind
+	b := binary.BigEndian.AppendUint32(nil, 3)
+	b = append(binary.BigEndian.AppendUint32(b, uint32(len(mime))), mime...)
+	b = binary.BigEndian.AppendUint32(b, 0) // no description
+	for _, n := range []int{c.width, c.height, 24, 0, len(c.data)} {
+		b = binary.BigEndian.AppendUint32(b, uint32(n)) //nolint:gosec // sizes of an image of a few MiB
+	}
+	return base64.StdEncoding.EncodeToString(append(b, c.data...))
+}
+
+// String describes it for a log.
+func (c *cover) String() string {
+	return strings.ToUpper(c.kind) + fmt.Sprintf(" %d x %d", c.width, c.height)
+}
