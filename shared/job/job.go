@@ -15,6 +15,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/options"
 )
 
 // State is where a job stands.
@@ -45,6 +47,7 @@ type Job struct {
 	Run       int    // 0 for the first, one more for each retry by the owner
 	Attempts  int    // claims in this run, ended ones included
 	Trace     string // W3C traceparent of the upload
+	Options   options.Options
 	CreatedAt time.Time
 	UpdatedAt time.Time
 	EndedAt   time.Time // zero until it has an outcome
@@ -55,7 +58,7 @@ type Job struct {
 type Result struct {
 	FID      string // blob id, in bucket blob.Audio
 	Name     string // file name for the download
-	Format   string // "mp3"
+	Format   string // the name of an options.Format
 	Bytes    int64
 	Duration time.Duration
 }
@@ -74,14 +77,15 @@ func NewID() string { return uuid.Must(uuid.NewV7()).String() }
 
 // View is a job as every response of the API shows it.
 type View struct {
-	ID        string       `json:"id"`
-	Name      string       `json:"name"`
-	State     State        `json:"state"`
-	Progress  int          `json:"progress"`
-	CreatedAt time.Time    `json:"created_at"`
-	UpdatedAt time.Time    `json:"updated_at"`
-	Error     *string      `json:"error"`
-	Results   []ResultView `json:"results"`
+	ID        string          `json:"id"`
+	Name      string          `json:"name"`
+	State     State           `json:"state"`
+	Progress  int             `json:"progress"`
+	CreatedAt time.Time       `json:"created_at"`
+	UpdatedAt time.Time       `json:"updated_at"`
+	Error     *string         `json:"error"`
+	Options   options.Options `json:"options"` // {} where nothing was asked for
+	Results   []ResultView    `json:"results"`
 }
 
 // ResultView is a result as the API shows it.
@@ -99,7 +103,7 @@ type ResultView struct {
 func (j Job) View(link func(fid string) string) View {
 	v := View{
 		ID: j.ID, Name: j.Name, State: j.State, Progress: j.Progress,
-		CreatedAt: j.CreatedAt, UpdatedAt: j.UpdatedAt,
+		CreatedAt: j.CreatedAt, UpdatedAt: j.UpdatedAt, Options: j.Options,
 		Results: make([]ResultView, 0, len(j.Results)),
 	}
 	if j.Error != "" {
@@ -144,10 +148,11 @@ func CleanName(name string) string {
 }
 
 // ResultName names the result of a job after its upload: the extension
-// replaced by that of the format ("talk.mp4" becomes "talk.mp3").
+// replaced by that of the format, the name of an options.Format ("talk.mp4"
+// becomes "talk.mp3").
 func ResultName(name, format string) string {
 	if ext := path.Ext(name); ext != "" && ext != name {
 		name = strings.TrimSuffix(name, ext)
 	}
-	return name + "." + format
+	return name + "." + options.Format(format).Extension()
 }

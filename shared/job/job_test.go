@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/options"
 )
 
 func TestCleanName(t *testing.T) {
@@ -37,12 +39,14 @@ func TestCleanName(t *testing.T) {
 
 func TestResultName(t *testing.T) {
 	tests := map[string]string{
-		"talk.mp4": "talk.mp3", "archive.tar.mkv": "archive.tar.mp3",
-		"noext": "noext.mp3", ".mp4": ".mp4.mp3", "song.mp3": "song.mp3",
+		"talk.mp4": "talk", "archive.tar.mkv": "archive.tar",
+		"noext": "noext", ".mp4": ".mp4", "song.mp3": "song", "song.flac": "song",
 	}
 	for in, want := range tests {
-		if got := ResultName(in, "mp3"); got != want {
-			t.Errorf("ResultName(%q) = %q, want %q", in, got, want)
+		for _, f := range options.Formats() {
+			if got := ResultName(in, string(f)); got != want+"."+string(f) {
+				t.Errorf("ResultName(%q, %s) = %q, want %q", in, f, got, want+"."+string(f))
+			}
 		}
 	}
 }
@@ -55,9 +59,18 @@ func TestViewOfAFreshJobHasEveryField(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `{"id":"1","name":"a.mp4","state":"received","progress":0,` +
-		`"created_at":"2026-01-02T03:04:05.006Z","updated_at":"2026-01-02T03:04:05.006Z","error":null,"results":[]}`
+		`"created_at":"2026-01-02T03:04:05.006Z","updated_at":"2026-01-02T03:04:05.006Z","error":null,"options":{},"results":[]}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestViewTellsWhatWasAskedFor(t *testing.T) {
+	j := Job{Options: options.Options{Formats: []options.Format{options.FLAC, options.MP3}, Normalize: -16, Start: options.Time(1500 * time.Millisecond)}}
+	got, err := json.Marshal(j.View(func(string) string { return "" }))
+	const want = `"options":{"format":["flac","mp3"],"start":"1.5","normalize":-16},"results"`
+	if err != nil || !strings.Contains(string(got), want) {
+		t.Errorf("got  %s, %v\nwant %s in it", got, err, want)
 	}
 }
 

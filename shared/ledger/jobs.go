@@ -3,12 +3,14 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"strings"
 	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
+	"github.com/opengundumstyle/audio-alchemist/shared/options"
 )
 
 // How long a job may rest in a state before reconcile looks after it.
@@ -18,20 +20,24 @@ const (
 	leaseGrace    = 15 * time.Second // after a lease has run out
 )
 
-const jobColumns = `id, owner, name, state, progress, error, source, bytes, run, attempts, trace, created_at, updated_at, ended_at`
+const jobColumns = `id, owner, name, state, progress, error, source, bytes, run, attempts, trace, created_at, updated_at, ended_at, options`
 
 // CreateJob stores a new job in state received, now. ID, Owner, Name, Source,
-// Bytes and Trace are the caller's; the stored job is returned, also where it
+// Bytes, Trace and Options are the caller's; the stored job is returned, also where it
 // was stored before. fail.Exists if the id is another job's: nothing refers to
 // Source then. After fail.Unavailable the job may be there.
 func (l *Ledger) CreateJob(ctx context.Context, j job.Job) (job.Job, error) {
 	now := l.now()
 	j.State, j.Progress, j.Error, j.Run, j.Attempts, j.Results = job.Received, 0, "", 0, 0, nil
 	j.CreatedAt, j.UpdatedAt, j.EndedAt = at(now), at(now), time.Time{}
+	asked, err := json.Marshal(j.Options)
+	if err != nil {
+		return job.Job{}, fail.Wrap(fail.Internal, err, "write the options of job %s", j.ID)
+	}
 	return read(ctx, l.db, "create job "+j.ID, func(ctx context.Context, x execer) (job.Job, error) {
 		_, err := x.ExecContext(ctx, `INSERT INTO jobs (`+jobColumns+`, holder, lease_until, due_at)
-			VALUES (?, ?, ?, ?, 0, '', ?, ?, 0, 0, ?, ?, ?, 0, '', 0, ?)`,
-			j.ID, j.Owner, j.Name, j.State, j.Source, j.Bytes, j.Trace, now, now, now+publishWithin.Milliseconds())
+			VALUES (?, ?, ?, ?, 0, '', ?, ?, 0, 0, ?, ?, ?, 0, ?, '', 0, ?)`,
+			j.ID, j.Owner, j.Name, j.State, j.Source, j.Bytes, j.Trace, now, now, string(asked), now+publishWithin.Milliseconds())
 		if !duplicate(err) {
 			return j, err
 		}
@@ -176,10 +182,14 @@ func readJobs(ctx context.Context, x execer, tail string, args ...any) (jobs []j
 		var (
 			j                       job.Job
 			created, updated, ended int64
+			asked                   sql.NullString // NULL of a program that knows no options
 		)
 		if err := rows.Scan(&j.ID, &j.Owner, &j.Name, &j.State, &j.Progress, &j.Error, &j.Source, &j.Bytes,
-			&j.Run, &j.Attempts, &j.Trace, &created, &updated, &ended); err != nil {
+			&j.Run, &j.Attempts, &j.Trace, &created, &updated, &ended, &asked); err != nil {
 			return nil, err
+		}
+		if err := readOptions(asked, &j.Options); err != nil {
+			return nil, fail.Wrap(fail.Internal, err, "read the options of job %s", j.ID)
 		}
 		j.CreatedAt, j.UpdatedAt, j.EndedAt = at(created), at(updated), at(ended)
 		index[j.ID] = len(jobs)
@@ -189,6 +199,15 @@ func readJobs(ctx context.Context, x execer, tail string, args ...any) (jobs []j
 		return jobs, err
 	}
 	return jobs, readResults(ctx, x, jobs, index)
+}
+
+// readOptions reads what CreateJob wrote; what a newer program asked for, and
+// this one does not know, is left out.
+func readOptions(asked sql.NullString, to *options.Options) error {
+	if !asked.Valid {
+		return nil
+	}
+	return json.Unmarshal([]byte(asked.String), to)
 }
 
 func readResults(ctx context.Context, x execer, jobs []job.Job, index map[string]int) (err error) {

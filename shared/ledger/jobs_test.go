@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
+	"github.com/opengundumstyle/audio-alchemist/shared/options"
 	"github.com/opengundumstyle/audio-alchemist/test/clock"
 )
 
@@ -164,6 +166,47 @@ func TestIdsDifferByCaseAndAccent(t *testing.T) {
 		}
 		_, err := l.Job(t.Context(), "A")
 		wantKind(t, err, fail.NotFound)
+	})
+}
+
+func TestOptionsStayWithTheJob(t *testing.T) {
+	long := strings.Repeat("🎬", 200)
+	want := must(options.Parse(map[string]string{
+		"format": "flac,mp3", "bitrate": "96k", "start": "1:00.5", "end": "90", "track": "ger", "normalize": "-16.5", "cover": "none",
+		"title": long, "artist": long, "album": long, "genre": long, "comment": strings.Repeat("<", 1000),
+	}))
+	each(t, func(t *testing.T, l *Ledger, c *clock.Clock) {
+		j := newJob("anna")
+		j.Options = want
+		must(l.CreateJob(t.Context(), j))
+		plain := create(t, l, "anna")
+		same := func(when string, got job.Job) {
+			t.Helper()
+			if !reflect.DeepEqual(got.Options, want) {
+				t.Errorf("%s: %+v", when, got.Options)
+			}
+		}
+		same("created twice", must(l.CreateJob(t.Context(), j)))
+		same("read", must(l.Job(t.Context(), j.ID)))
+		list := must(l.Jobs(t.Context(), "anna", "", 10))
+		same("listed", list[1])
+		if list[0].ID != plain.ID || !reflect.DeepEqual(list[0].Options, options.Options{}) {
+			t.Errorf("a job of which nothing was asked: %+v", list[0])
+		}
+		c.Advance(time.Hour)
+		same("due", must(l.Due(t.Context(), 1))[0])
+		same("claimed", must(l.Claim(t.Context(), j.ID, "h1", lease)))
+		same("failed", must(l.Fail(t.Context(), j.ID, "h1", "no")))
+		same("retried", must(l.Retry(t.Context(), j.ID)))
+		same("claimed again", must(l.Claim(t.Context(), j.ID, "h2", lease)))
+		rs := results()
+		same("done", must(l.Complete(t.Context(), j.ID, "h2", rs)))
+		of, _, err := l.Result(t.Context(), rs[0].FID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same("by its result", of)
+		same("deleted", must(l.DeleteJob(t.Context(), j.ID)))
 	})
 }
 

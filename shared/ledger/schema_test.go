@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
+	"github.com/opengundumstyle/audio-alchemist/shared/options"
 	"github.com/opengundumstyle/audio-alchemist/test/servers"
 )
 
@@ -99,7 +100,7 @@ func TestEightProgramsStartAtOnce(t *testing.T) {
 	}
 	l, _ := openAt(t, address)
 	works(t, l)
-	if got := pairs(t, l, "SELECT version_id, is_applied FROM goose_db_version ORDER BY id"); !slices.Equal(got, []string{"0.1", "1.1"}) {
+	if got := pairs(t, l, "SELECT version_id, is_applied FROM goose_db_version ORDER BY id"); !slices.Equal(got, []string{"0.1", "1.1", "2.1"}) {
 		t.Errorf("migrated: %v", got)
 	}
 }
@@ -119,14 +120,7 @@ func works(t *testing.T, l *Ledger) {
 // TestAMigrationThatWasCutOffIsFinished leaves, by hand, what a process leaves
 // that is killed between two statements: each commits by itself.
 func TestAMigrationThatWasCutOffIsFinished(t *testing.T) {
-	text := string(must(migrations.ReadFile("migrations/mysql/00001_users_and_jobs.sql")))
-	_, text, _ = strings.Cut(text, "-- +goose Up\n")
-	text, _, _ = strings.Cut(text, "-- +goose Down\n")
-	up := strings.Split(text, ";\n")
-	up = up[:len(up)-1]
-	if len(up) != 5 {
-		t.Fatalf("%d statements found", len(up))
-	}
+	up := statements(t, "00001_users_and_jobs.sql", 5)
 	versionTable := `CREATE TABLE goose_db_version (id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
 		version_id BIGINT NOT NULL, is_applied BOOLEAN NOT NULL, tstamp DATETIME NULL DEFAULT CURRENT_TIMESTAMP)`
 	for done := range len(up) + 2 {
@@ -137,6 +131,57 @@ func TestAMigrationThatWasCutOffIsFinished(t *testing.T) {
 			}
 			if done > 1 {
 				run(t, l, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, 1)")
+			}
+			works(t, l)
+		})
+	}
+}
+
+// statements are those of a migration of MySQL, as many as are given.
+func statements(t *testing.T, file string, n int) []string {
+	t.Helper()
+	_, text, _ := strings.Cut(string(must(migrations.ReadFile("migrations/mysql/"+file))), "-- +goose Up\n")
+	text, _, _ = strings.Cut(text, "-- +goose Down\n")
+	all := strings.Split(text, ";\n")
+	if all = all[:len(all)-1]; len(all) != n {
+		t.Fatalf("%s has %d statements", file, len(all))
+	}
+	return all
+}
+
+// TestOptionsCanBeAddedAgain leaves what a process leaves that is killed after
+// it has added the column, and before it has noted that.
+func TestOptionsCanBeAddedAgain(t *testing.T) {
+	address := databases["mysql"](t)
+	killed, _ := openAt(t, address)
+	works(t, killed)
+	run(t, killed, "DELETE FROM goose_db_version WHERE version_id = 2")
+	next, _ := openAt(t, address)
+	works(t, next)
+	if got := pairs(t, next, "SELECT version_id, is_applied FROM goose_db_version ORDER BY id"); !slices.Equal(got, []string{"0.1", "1.1", "2.1"}) {
+		t.Errorf("migrated: %v", got)
+	}
+}
+
+// TestJobsOfAProgramWithoutOptions has one from before the migration, and one
+// that the program of the version before wrote after it.
+func TestJobsOfAProgramWithoutOptions(t *testing.T) {
+	for name, address := range databases {
+		t.Run(name, func(t *testing.T) {
+			there := address(t)
+			l, _ := openAt(t, there)
+			works(t, l)
+			run(t, l, "ALTER TABLE jobs DROP COLUMN options")
+			run(t, l, "DELETE FROM goose_db_version WHERE version_id = 2")
+			l, _ = openAt(t, there)
+			const columns = `owner, name, state, progress, error, source, bytes, run, attempts, trace, created_at, updated_at, ended_at, holder, lease_until, due_at`
+			if err := l.Ready(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			run(t, l, "INSERT INTO jobs (id, "+columns+") SELECT 'later', "+columns+" FROM jobs")
+			all := must(l.Jobs(t.Context(), "anna", "", 10))
+			if len(all) != 2 || !reflect.DeepEqual(all[0].Options, options.Options{}) || !reflect.DeepEqual(all[1].Options, options.Options{}) {
+				t.Errorf("jobs: %+v", all)
 			}
 			works(t, l)
 		})
@@ -203,7 +248,7 @@ func TestAnOlderProgramWorksOnANewerSchema(t *testing.T) {
 	works(t, newer)
 	run(t, newer, "ALTER TABLE jobs ADD COLUMN colour VARCHAR(20) NOT NULL DEFAULT 'red'")
 	run(t, newer, "ALTER TABLE users ADD COLUMN colour VARCHAR(20) NOT NULL DEFAULT 'red'")
-	run(t, newer, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (2, 1)")
+	run(t, newer, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (3, 1)")
 	older, _ := openAt(t, address)
 	works(t, older)
 	if got := pairs(t, older, "SELECT colour, state FROM jobs ORDER BY id"); !reflect.DeepEqual(got, []string{"red.done", "red.done"}) {
