@@ -5,9 +5,11 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
+	"slices"
 	"strings"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/options"
 )
 
 // maxFields bounds the parts of a form that are not the file.
@@ -15,26 +17,30 @@ const maxFields = 100
 
 // formFile reads the one file of a multipart form as it arrives. It ends
 // with io.EOF only after the rest of the form was read too and held no second
-// file, so that whoever stores it knows by then that all is well.
+// file and no bad option, so that whoever stores it knows by then that all is
+// well.
 type formFile struct {
-	name string // as the client sent it
+	name    string          // as the client sent it
+	options options.Options // of the whole form; there after io.EOF
 
 	form   *multipart.Reader
 	part   *multipart.Part
 	read   int64
 	limit  int64 // most bytes of the file
 	fields int
-	err    error // what ended the reading, for every later Read
+	asked  map[string]string // the options so far, by the names of their fields
+	err    error             // what ended the reading, for every later Read
 }
 
 // openForm finds the file of a form (RFC 7578): the first part with a file
-// name. fail.Invalid where the body is no form or has no file.
+// name. fail.Invalid where the body is no form or has no file, or an option
+// before the file is bad.
 func openForm(body io.Reader, contentType string, limit int64) (*formFile, error) {
 	media, params, err := mime.ParseMediaType(contentType)
 	if err != nil || media != "multipart/form-data" || params["boundary"] == "" {
 		return nil, fail.New(fail.Invalid, "Send the file as multipart/form-data.")
 	}
-	f := &formFile{form: multipart.NewReader(body, params["boundary"]), limit: limit}
+	f := &formFile{form: multipart.NewReader(body, params["boundary"]), limit: limit, asked: map[string]string{}}
 	f.part, f.name, err = f.nextFile()
 	if errors.Is(err, io.EOF) {
 		return nil, fail.New(fail.Invalid, "The form has no file; send exactly one.")
@@ -42,7 +48,8 @@ func openForm(body io.Reader, contentType string, limit int64) (*formFile, error
 	return f, err
 }
 
-// nextFile skips to the next part with a file name; io.EOF at the form's end.
+// nextFile goes to the next part with a file name and takes the options on its
+// way; io.EOF at the form's end.
 func (f *formFile) nextFile() (*multipart.Part, string, error) {
 	for {
 		part, err := f.form.NextRawPart()
@@ -52,29 +59,62 @@ func (f *formFile) nextFile() (*multipart.Part, string, error) {
 		if err != nil {
 			return nil, "", cutOff(err)
 		}
-		name, err := fileName(part)
+		field, file, err := namesOf(part)
 		if err != nil {
 			return nil, "", cutOff(err)
 		}
-		if name != "" {
-			return part, name, nil
+		if file != "" {
+			return part, file, nil
 		}
-		n, err := io.CopyN(io.Discard, part, overhead)
-		if f.fields++; f.fields > maxFields || n == overhead {
-			return nil, "", fail.New(fail.Invalid, "The form has more fields than are taken.")
+		if f.fields++; f.fields > maxFields {
+			return nil, "", tooMuch()
 		}
-		if !errors.Is(err, io.EOF) {
-			return nil, "", cutOff(err)
+		if slices.Contains(options.Names(), field) {
+			err = f.ask(field, part)
+		} else {
+			err = skip(part)
+		}
+		if err != nil {
+			return nil, "", err
 		}
 	}
 }
 
-// fileName returns the whole file name of a part, empty for a part that is no
-// file; part.FileName would drop what it takes for folders. Browsers write a
-// quotation mark as %22.
-func fileName(part *multipart.Part) (string, error) {
+// ask takes an option, and refuses what no further field can make right.
+func (f *formFile) ask(field string, part io.Reader) error {
+	if _, twice := f.asked[field]; twice {
+		return fail.New(fail.Invalid, "The form has the field %s more than once; send it once.", field)
+	}
+	value, err := io.ReadAll(io.LimitReader(part, options.MaxValue+1))
+	if err != nil {
+		return cutOff(err)
+	}
+	f.asked[field] = string(value)
+	return options.Check(f.asked)
+}
+
+// skip passes over a field that is no option.
+func skip(part io.Reader) error {
+	n, err := io.CopyN(io.Discard, part, overhead)
+	if n == overhead {
+		return tooMuch()
+	}
+	if !errors.Is(err, io.EOF) {
+		return cutOff(err)
+	}
+	return nil
+}
+
+func tooMuch() error {
+	return fail.New(fail.Invalid, "The form has more fields than are taken.")
+}
+
+// namesOf returns the name of a part's field and the whole name of its file,
+// empty for a part that is no file; part.FileName would drop what it takes for
+// folders. Browsers write a quotation mark as %22.
+func namesOf(part *multipart.Part) (field, file string, err error) {
 	_, params, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
-	return strings.ReplaceAll(params["filename"], "%22", `"`), err
+	return params["name"], strings.ReplaceAll(params["filename"], "%22", `"`), err
 }
 
 // Read implements io.Reader.
@@ -105,11 +145,16 @@ func (f *formFile) end(err error) error {
 	if f.read == 0 {
 		return fail.New(fail.Invalid, "The file is empty.")
 	}
-	_, _, err = f.nextFile()
-	if err == nil {
+	if _, _, err = f.nextFile(); err == nil {
 		return fail.New(fail.Invalid, "The form has more than one file; send exactly one.")
 	}
-	return err // io.EOF where all is well
+	if !errors.Is(err, io.EOF) {
+		return err
+	}
+	if f.options, err = options.Parse(f.asked); err != nil {
+		return err
+	}
+	return io.EOF
 }
 
 func cutOff(err error) error {

@@ -1,5 +1,6 @@
 // Package upload is the function that takes a video: POST /upload, a
-// multipart form with exactly one file, streamed straight to the blob store.
+// multipart form with exactly one file, streamed straight to the blob store,
+// and with options for its conversion before or after the file.
 //
 // The blob is stored, the job written to the ledger, its event published, and
 // only then the answer given: 202 with the job. A broker that is down fails
@@ -62,7 +63,7 @@ func (d Deps) upload(w http.ResponseWriter, r *http.Request, who token.Claims) e
 	defer cancel()
 	j, err := d.Ledger.CreateJob(ctx, job.Job{
 		ID: job.NewID(), Owner: who.Subject, Name: job.CleanName(file.name),
-		Source: info.ID, Bytes: info.Bytes, Trace: event.Trace(r.Header.Get("traceparent")),
+		Source: info.ID, Bytes: info.Bytes, Trace: event.Trace(r.Header.Get("traceparent")), Options: file.options,
 	})
 	if err != nil {
 		d.discard(ctx, info.ID, err)

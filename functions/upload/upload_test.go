@@ -27,6 +27,7 @@ import (
 type world struct {
 	*fixture.Stores
 	url    string
+	query  string // of the requests
 	bearer string
 }
 
@@ -44,7 +45,7 @@ func start(t *testing.T, change func(*Deps)) *world {
 
 func (w *world) post(t *testing.T, contentType string, body io.Reader) *http.Response {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/upload", body)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/upload"+w.query, body)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -108,6 +108,7 @@ func TestParseRefuses(t *testing.T) {
 		"a byte too many":         {"comment", strings.Repeat("🎬", maxComment) + strings.Repeat("x", 97), "it was"},
 		"a long date":             {"date", strings.Repeat("2", maxDate+1), "The field date takes at most 40"},
 		"a picture of its own":    {"cover", "cat.png", "The field cover takes none, or the time of a frame: " + times + `; it was "cat.png".`},
+		"nothing but spaces":      {"title", strings.Repeat(" ", MaxValue+1), `it was "".`},
 		"more digits than a rate": {"bitrate", strings.Repeat("9", 4000), "it was"},
 	}
 	for name, tt := range tests {

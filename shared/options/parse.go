@@ -11,7 +11,8 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 )
 
-// MaxValue is the most bytes that the value of a field may have.
+// MaxValue is the most bytes that the value of a field may have, spaces round
+// it included.
 const MaxValue = 4096
 
 // The most characters of the fields of text.
@@ -60,11 +61,12 @@ func Check(fields map[string]string) error {
 func parse(fields map[string]string) (Options, error) {
 	var o Options
 	for _, f := range known {
-		value := strings.TrimSpace(fields[f.name])
-		if value == "" {
+		whole := fields[f.name]
+		value := strings.TrimSpace(whole)
+		if value == "" && len(whole) <= MaxValue {
 			continue
 		}
-		if len(value) > MaxValue || !utf8.ValidString(value) || !f.set(&o, value) {
+		if len(whole) > MaxValue || !utf8.ValidString(value) || !f.set(&o, value) {
 			return o, fail.New(fail.Invalid, "The field %s takes %s; it was %s.", f.name, f.takes, shown(value))
 		}
 	}
