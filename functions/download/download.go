@@ -15,6 +15,7 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
 	"github.com/opengundumstyle/audio-alchemist/shared/ledger"
+	"github.com/opengundumstyle/audio-alchemist/shared/options"
 	"github.com/opengundumstyle/audio-alchemist/shared/token"
 	"github.com/opengundumstyle/audio-alchemist/shared/web"
 )
@@ -45,7 +46,7 @@ func (d Deps) download(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer func() { _ = content.Close() }()
 	h := w.Header()
-	h.Set("Content-Type", mediaType(result.Format))
+	h.Set("Content-Type", options.Format(result.Format).MediaType())
 	h.Set("Content-Disposition", disposition(result.Name))
 	h.Set("ETag", `"`+result.FID+`"`) // strong: a blob never changes
 	h.Set("Cache-Control", "private, no-cache")
@@ -86,11 +87,4 @@ func (d Deps) find(r *http.Request) (job.Result, error) {
 		return job.Result{}, fail.New(fail.NotFound, "There is no such file.")
 	}
 	return result, err
-}
-
-func mediaType(format string) string {
-	if format == "mp3" {
-		return "audio/mpeg"
-	}
-	return "application/octet-stream"
 }
