@@ -3,6 +3,7 @@ package convert
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"time"
 
@@ -10,16 +11,14 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
 	"github.com/opengundumstyle/audio-alchemist/shared/media"
+	"github.com/opengundumstyle/audio-alchemist/shared/options"
 )
 
-// format is what this function makes.
-const format = "mp3"
-
-// attempt converts the video of a claimed job and stores the result, all
-// under the heartbeat. fail.Invalid is a verdict on the video, for its owner;
-// fail.Exists a lost claim; anything else a fault that may pass. After an
-// error no blob is left.
-func (d Deps) attempt(ctx context.Context, j job.Job, holder string) (job.Result, error) {
+// attempt converts the video of a claimed job to each format that was asked
+// for and stores the results, all under the heartbeat. fail.Invalid is a
+// verdict on the video, for its owner; fail.Exists a lost claim; anything else
+// a fault that may pass. After an error no blob is left.
+func (d Deps) attempt(ctx context.Context, j job.Job, holder string) ([]job.Result, error) {
 	// What remains of the time is for storing and answering, before the broker
 	// or Knative cut the request off.
 	deadline := time.Now().Add(d.Timeout - min(15*time.Second, d.Timeout/10))
@@ -27,46 +26,77 @@ func (d Deps) attempt(ctx context.Context, j job.Job, holder string) (job.Result
 	defer beat.stop()
 
 	if err := d.folder(); err != nil {
-		return job.Result{}, err
+		return nil, err
 	}
 	bounded, cancel := context.WithDeadlineCause(ctx, deadline, media.ErrTooLong)
 	defer cancel()
-	video, release, err := d.open(bounded, j.Source)
+	_, frame := j.Options.Cover.At()
+	video, release, err := d.open(bounded, blob.Videos, j.Source, frame)
 	if err != nil {
-		return job.Result{}, beat.verdict(err)
+		return nil, beat.verdict(err)
 	}
 	defer release()
 	info, err := d.Media.Probe(bounded, video)
 	if err != nil {
-		return job.Result{}, beat.verdict(err)
+		return nil, beat.verdict(err)
 	}
-	conversion := d.Media.Convert(bounded, video, info, media.Options{Bitrate: d.Bitrate}, beat.progress)
+	plan, err := d.Media.Prepare(bounded, video, info, j.Options)
+	if err != nil {
+		return nil, beat.verdict(err)
+	}
+	formats := j.Options.Outputs()
+	results := make([]job.Result, 0, len(formats))
+	for i, f := range formats {
+		result, err := d.make(ctx, bounded, video, plan, f, func(percent int) { beat.progress((100*i + percent) / len(formats)) })
+		if err != nil {
+			d.discard(context.WithoutCancel(ctx), slog.With("job", j.ID), results)
+			return nil, beat.verdict(err)
+		}
+		result.Name = job.ResultName(j.Name, f.Extension())
+		results = append(results, result)
+	}
+	return results, nil
+}
+
+// make makes one result, stores it, and looks at it where it is stored. The
+// making ends with bounded, the storing with ctx.
+func (d Deps) make(ctx, bounded context.Context, video *media.Input, plan media.Plan, f options.Format, progress func(int)) (job.Result, error) {
+	conversion := d.Media.Convert(bounded, video, plan, f, progress)
 	defer func() { _, _ = conversion.Wait() }() // after a panic too it reads the video no longer
 	stored, storing := d.Blobs.Put(ctx, blob.Audio, blob.NewID(), conversion)
 	made, err := conversion.Wait()
-	if storing == nil && err != nil { // never seen: what is stored is whole
-		_ = d.Blobs.Delete(context.WithoutCancel(ctx), blob.Audio, stored.ID)
+	switch {
+	case storing == nil && err == nil:
+		made, err = d.check(bounded, stored, plan, made)
+	case storing != nil && (err == nil || errors.Is(err, media.ErrUnread)):
+		err = fail.Wrap(fail.Unavailable, storing, "store the audio")
 	}
-	if err != nil && !errors.Is(err, media.ErrUnread) {
-		return job.Result{}, beat.verdict(err)
+	if err != nil {
+		if storing == nil { // never without a fault: what is stored is whole
+			_ = d.Blobs.Delete(context.WithoutCancel(ctx), blob.Audio, stored.ID)
+		}
+		return job.Result{}, err
 	}
-	if storing != nil {
-		return job.Result{}, beat.verdict(fail.Wrap(fail.Unavailable, storing, "store the audio"))
-	}
-	if stored.Bytes != made.Bytes {
-		_ = d.Blobs.Delete(context.WithoutCancel(ctx), blob.Audio, stored.ID)
-		return job.Result{}, fail.New(fail.Unavailable, "The audio was not stored whole.")
-	}
-	return job.Result{
-		FID: stored.ID, Name: job.ResultName(j.Name, format), Format: format,
-		Bytes: stored.Bytes, Duration: made.Duration,
-	}, nil
+	return job.Result{FID: stored.ID, Format: string(f), Bytes: stored.Bytes, Duration: made.Duration}, nil
 }
 
-// open returns the video: as a file where the store has one here, otherwise
+// check looks at what was stored.
+func (d Deps) check(ctx context.Context, stored blob.Info, plan media.Plan, made media.Result) (media.Result, error) {
+	if stored.Bytes != made.Bytes {
+		return made, fail.New(fail.Unavailable, "The audio was not stored whole.")
+	}
+	audio, release, err := d.open(ctx, blob.Audio, stored.ID, false)
+	if err != nil {
+		return made, fail.Wrap(fail.Unavailable, err, "open the audio")
+	}
+	defer release()
+	return d.Media.Check(ctx, audio, plan, made)
+}
+
+// open returns a blob: as a file where the store has one here, otherwise
 // streamed from it.
-func (d Deps) open(ctx context.Context, source string) (*media.Input, func(), error) {
-	r, err := d.Blobs.Open(ctx, blob.Videos, source)
+func (d Deps) open(ctx context.Context, bucket blob.Bucket, id string, pictures bool) (*media.Input, func(), error) {
+	r, err := d.Blobs.Open(ctx, bucket, id)
 	if fail.Is(err, fail.NotFound) {
 		return nil, nil, fail.New(fail.Invalid, "The uploaded video is no longer there.")
 	}
@@ -76,7 +106,7 @@ func (d Deps) open(ctx context.Context, source string) (*media.Input, func(), er
 	if local, ok := r.(blob.Local); ok {
 		return media.Local(local.File()), func() { _ = r.Close() }, nil
 	}
-	in, err := d.Media.Open(ctx, r, r.Info().Bytes, false)
+	in, err := d.Media.Open(ctx, r, r.Info().Bytes, pictures)
 	if err != nil {
 		_ = r.Close()
 		return nil, nil, err

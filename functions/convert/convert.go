@@ -1,4 +1,4 @@
-// Package convert is the function that makes an MP3 of an uploaded video: the
+// Package convert is the function that makes audio of an uploaded video: the
 // handler of video.uploaded events. It replies with the event of the outcome,
 // conversion.completed or conversion.failed.
 //
@@ -32,7 +32,7 @@ type Deps struct {
 	Media   media.Tools
 	WorkDir string        // for temporary files, which never have a name for long; os.TempDir() where empty
 	Timeout time.Duration // longest attempt, storing and answering included; 10 minutes where zero
-	Bitrate int           // of the MP3 in bit/s; 192000 where zero
+	Bitrate int           // of an MP3 for which none was asked for, in bit/s; 192000 where zero
 	Lease   time.Duration // how long a claim outlives its holder; 30 seconds where zero
 }
 
@@ -53,7 +53,7 @@ func New(d Deps) http.Handler {
 }
 
 func withDefaults(d Deps) Deps {
-	d.Media.WorkDir = d.WorkDir
+	d.Media.WorkDir, d.Media.Bitrate = d.WorkDir, d.Bitrate
 	if d.Media.CopyUpTo == 0 {
 		d.Media.CopyUpTo = copyUpTo
 	}
@@ -97,9 +97,9 @@ func (d Deps) handle(ctx context.Context, e cloudevents.Event) (*cloudevents.Eve
 			d.release(ctx, log, j.ID, holder)
 		}
 	}()
-	result, err := d.attempt(ctx, j, holder)
+	results, err := d.attempt(ctx, j, holder)
 	settled = true
-	reply, err := d.settle(ctx, log, j, holder, result, err)
+	reply, err := d.settle(ctx, log, j, holder, results, err)
 	if err == nil && reply != nil {
 		log.InfoContext(ctx, "conversion ended", "outcome", reply.Type(), "took", time.Since(began).Round(time.Millisecond))
 	}
@@ -107,7 +107,7 @@ func (d Deps) handle(ctx context.Context, e cloudevents.Event) (*cloudevents.Eve
 }
 
 // settle writes what became of an attempt to the ledger, and finds the answer.
-func (d Deps) settle(ctx context.Context, log *slog.Logger, j job.Job, holder string, made job.Result, err error) (*cloudevents.Event, error) {
+func (d Deps) settle(ctx context.Context, log *slog.Logger, j job.Job, holder string, made []job.Result, err error) (*cloudevents.Event, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleIn)
 	defer cancel()
 	switch {
@@ -130,15 +130,15 @@ func (d Deps) settle(ctx context.Context, log *slog.Logger, j job.Job, holder st
 	return nil, err
 }
 
-// complete makes the job done. The blob goes if the ledger did not take it;
-// where nobody can tell, it is left to the sweep.
-func (d Deps) complete(ctx context.Context, log *slog.Logger, j job.Job, holder string, made job.Result) (*cloudevents.Event, error) {
-	ended, err := d.Ledger.Complete(ctx, j.ID, holder, []job.Result{made})
+// complete makes the job done. The blobs go if the ledger did not take it;
+// where nobody can tell, they are left to the sweep.
+func (d Deps) complete(ctx context.Context, log *slog.Logger, j job.Job, holder string, made []job.Result) (*cloudevents.Event, error) {
+	ended, err := d.Ledger.Complete(ctx, j.ID, holder, made)
 	if err == nil {
 		return outcome(ended), nil
 	}
 	if fail.Is(err, fail.Exists) {
-		d.discard(ctx, log, made.FID)
+		d.discard(ctx, log, made)
 		return d.lost(ctx, log, j.ID)
 	}
 	return nil, err
@@ -169,9 +169,11 @@ func (d Deps) release(ctx context.Context, log *slog.Logger, id, holder string) 
 	}
 }
 
-func (d Deps) discard(ctx context.Context, log *slog.Logger, fid string) {
-	if err := d.Blobs.Delete(ctx, blob.Audio, fid); err != nil {
-		log.WarnContext(ctx, "audio left for the sweep", "fid", fid, "error", err)
+func (d Deps) discard(ctx context.Context, log *slog.Logger, made []job.Result) {
+	for _, r := range made {
+		if err := d.Blobs.Delete(ctx, blob.Audio, r.FID); err != nil {
+			log.WarnContext(ctx, "audio left for the sweep", "fid", r.FID, "error", err)
+		}
 	}
 }
 

@@ -114,6 +114,8 @@ type faultyStore struct {
 	remote    bool
 	onRead    func(read int64) error // of a remote video, with how much was read of it before
 	beforePut func()
+	onOpen    func(blob.Bucket) error
+	instead   string // id of the audio that is opened instead of any other
 }
 
 func (s *faultyStore) Put(ctx context.Context, b blob.Bucket, id string, r io.Reader) (blob.Info, error) {
@@ -127,6 +129,14 @@ func (s *faultyStore) Put(ctx context.Context, b blob.Bucket, id string, r io.Re
 }
 
 func (s *faultyStore) Open(ctx context.Context, b blob.Bucket, id string) (blob.Reader, error) {
+	if s.onOpen != nil {
+		if err := s.onOpen(b); err != nil {
+			return nil, err
+		}
+	}
+	if b == blob.Audio && s.instead != "" {
+		id = s.instead
+	}
 	r, err := s.Store.Open(ctx, b, id)
 	if s.remote && err == nil {
 		return &remoteReader{Reader: r, onRead: s.onRead}, nil // no blob.Local
