@@ -82,7 +82,7 @@ func programArgs() []string {
 // that MP3 has.
 func soundArgs(info Info) []string {
 	a := info.Audio
-	args := append(inputOptions(), "-vn", "-sn", "-dn", // as input options they let the demuxer skip what is not wanted
+	args := append(inputOptions(info.demuxer), "-vn", "-sn", "-dn", // as input options they let the demuxer skip what is not wanted
 		"-i", inputFile, "-map", "0:"+strconv.Itoa(a.Index), "-vn", "-sn", "-dn",
 		"-map_metadata", "-1", "-map_chapters", "-1",
 		"-ar", strconv.Itoa(sampleRateFor(a.SampleRate)), "-ac", strconv.Itoa(channelsFor(a.Channels)))

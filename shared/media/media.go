@@ -62,9 +62,10 @@ type Info struct {
 	Audio     Stream        // the stream to convert
 	Tags      Tags
 
+	demuxer string        // by which it is read
 	claimed time.Duration // how long the file itself says that the sound is; zero where it does not
 	oddly   bool          // something is missing at the end of the file
-	unsure  bool          // ffprobe guessed the container
+	unsure  bool          // the container is little more than a guess
 }
 
 // Stream is one audio stream.

@@ -15,14 +15,19 @@ import (
 
 // Probe reads what a file is, with ffprobe. It chooses the first audio stream
 // that is marked as default, else the first. A file that cannot be converted
-// is one of the Err values of this package (fail.Invalid); a fault of the
+// is one of the Err values of this package (fail.Invalid), and ffprobe sees
+// none that is of no kind that is taken; a fault of the
 // machine, or of where in comes from, is fail.Unavailable; an ended ctx gives
 // its cause. Of an Input that is streamed it reads the head, and the tail
 // where that tells something.
 func (t Tools) Probe(ctx context.Context, in *Input) (Info, error) {
-	args := append([]string{"-hide_banner", "-loglevel", "level+warning"}, inputOptions()...)
+	kind, err := in.sniffed()
+	if err != nil {
+		return Info{}, err
+	}
+	args := append([]string{"-hide_banner", "-loglevel", "level+warning"}, inputOptions(kind.demuxer)...)
 	args = append(args, "-of", "json", "-show_entries",
-		"format=format_name,duration,probe_score:format_tags:"+
+		"format=format_name,duration:format_tags:"+
 			"stream=index,codec_type,codec_name,sample_rate,channels,duration,bit_rate:"+
 			"stream_disposition=default:stream_tags", inputFile)
 	sketch, done, err := t.sketch(in)
@@ -46,7 +51,7 @@ func (t Tools) Probe(ctx context.Context, in *Input) (Info, error) {
 	if end == endsBroken { // first, as what is missing may be the sound
 		return Info{}, ErrCutShort
 	}
-	info, err := found.info()
+	info, err := found.info(kind)
 	if in.Streamed() && in.movie != nil && in.movie.Fragmented() {
 		info.Duration, info.claimed = 0, 0 // of the first fragment
 	}
@@ -74,7 +79,6 @@ type probed struct {
 	Format  struct {
 		Name     string            `json:"format_name"`
 		Duration string            `json:"duration"`
-		Score    int               `json:"probe_score"`
 		Tags     map[string]string `json:"tags"`
 	} `json:"format"`
 }
@@ -91,11 +95,7 @@ type probedStream struct {
 	Tags        map[string]string `json:"tags"`
 }
 
-// lowScore is AVPROBE_SCORE_RETRY of libavformat: below it, a container is
-// little more than a guess.
-const lowScore = 25
-
-func (p probed) info() (Info, error) {
+func (p probed) info(k kind) (Info, error) {
 	audio := slices.DeleteFunc(slices.Clone(p.Streams), func(s probedStream) bool { return s.Type != "audio" })
 	if len(audio) == 0 {
 		if len(p.Streams) == 0 {
@@ -110,7 +110,7 @@ func (p probed) info() (Info, error) {
 			Index: s.Index, Codec: s.Codec, SampleRate: number(s.SampleRate),
 			Channels: s.Channels, Bitrate: number(s.Bitrate),
 		},
-		unsure: p.Format.Score < lowScore,
+		demuxer: k.demuxer, unsure: k.unsure,
 	}
 	info.claimed = seconds(s.Duration)
 	if info.claimed == 0 {

@@ -17,10 +17,14 @@ import (
 // Compare with errors.Is.
 var (
 	ErrNotMedia = fail.New(fail.Invalid, "This is not a video or audio file, or not of a kind that can be converted.")
+	ErrPlaylist = fail.New(fail.Invalid, "This is no video, but a list of where videos are. Upload the video itself.")
+	ErrArchive  = fail.New(fail.Invalid, "This is an archive. Unpack it, and upload the video that is in it.")
+	ErrPicture  = fail.New(fail.Invalid, "This is a picture, which has no sound.")
 	ErrDamaged  = fail.New(fail.Invalid, "The file is damaged or cut short; it cannot be read.")
 	ErrCutShort = fail.New(fail.Invalid, "The file is cut short: a part of it is missing at the end. Perhaps it was not copied or uploaded completely.")
 	ErrNoSound  = fail.New(fail.Invalid, "The file has no sound, so there is nothing to convert.")
 	ErrCodec    = fail.New(fail.Invalid, "The sound of this file is encoded in a way that cannot be read.")
+	ErrStreams  = fail.New(fail.Invalid, "The file has more pictures, sounds and subtitles than are allowed for one file.")
 	ErrTooLong  = fail.New(fail.Invalid, "The conversion takes longer than is allowed for one file.")
 	ErrMemory   = fail.New(fail.Invalid, "The conversion needs more memory than is allowed for one file.")
 	ErrTooLarge = fail.New(fail.Invalid, "The result would be larger than is allowed for one file.")
@@ -44,6 +48,8 @@ func outcome(ctx context.Context, program string, err error, log *messages) erro
 	switch {
 	case errors.As(err, &exit) && limitOf(exit) != nil:
 		return because(limitOf(exit), err)
+	case exit != nil && log.has("exceeds max_streams parameter"):
+		return because(ErrStreams, err)
 	case exit != nil && (crashed(exit) || log.has(inputFile+": Cannot allocate memory")):
 		// The second is a header that claims more than there could be.
 		return because(ErrDamaged, err)
@@ -110,8 +116,6 @@ var faultsOfMachine = []string{
 
 func reason(log *messages) error {
 	switch {
-	case log.has("not on whitelist"):
-		return ErrNotMedia
 	case log.has("Decoder not found", "Decoder (codec", "not currently supported", "not implemented"):
 		return ErrCodec
 	case log.has("moov atom not found", "partial file", "[mov,", "[matroska,", "[avi @", "[flv @", "[asf @"):
