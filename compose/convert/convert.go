@@ -18,5 +18,6 @@ func New(c config.Config, o *backend.Opener) http.Handler {
 		WorkDir: c.WorkDir,
 		Timeout: c.ConvertTimeout,
 		Bitrate: c.Bitrate,
+		Longest: c.MaxDuration,
 	})
 }

@@ -40,6 +40,8 @@ func (t Tools) encodeFile(ctx context.Context, in *Input, out *os.File, info Inf
 func judgement(info Info, got time.Duration, log *messages, ended error) error {
 	reason := verdict(info, got, log)
 	switch {
+	case info.longest > 0 && got > info.longest:
+		reason = tooLong(info.longest)
 	case got == 0 && info.unsure:
 		reason = ErrNotMedia
 	case got == 0:
@@ -86,6 +88,9 @@ func soundArgs(info Info) []string {
 		"-i", inputFile, "-map", "0:"+strconv.Itoa(a.Index), "-vn", "-sn", "-dn",
 		"-map_metadata", "-1", "-map_chapters", "-1",
 		"-ar", strconv.Itoa(sampleRateFor(a.SampleRate)), "-ac", strconv.Itoa(channelsFor(a.Channels)))
+	if info.longest > 0 { // how long it is in truth is counted, see judgement and splitter
+		args = append(args, "-t", strconv.Itoa(2*int(info.longest/time.Second)+2))
+	}
 	if a.Channels > 8 { // ffmpeg has no matrix for them
 		args = append(args, "-af", evenOdd(a.Channels))
 	}

@@ -21,7 +21,10 @@ type Tools struct {
 	FFmpeg  string
 	FFprobe string
 	WorkDir string // an empty folder is made in it for each run; os.TempDir() where empty
-	Bare    bool   // run them outside the sandbox: for tests, whose programs are scripts
+	// MaxDuration is the longest sound that is taken; no bound where zero. It
+	// also bounds the size of what is made.
+	MaxDuration time.Duration
+	Bare        bool // run them outside the sandbox: for tests, whose programs are scripts
 }
 
 // Find looks for both programs in PATH, or takes them as paths where they
@@ -63,6 +66,7 @@ type Info struct {
 	Tags      Tags
 
 	demuxer string        // by which it is read
+	longest time.Duration // MaxDuration of Tools
 	claimed time.Duration // how long the file itself says that the sound is; zero where it does not
 	oddly   bool          // something is missing at the end of the file
 	unsure  bool          // the container is little more than a guess

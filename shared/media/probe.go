@@ -56,6 +56,10 @@ func (t Tools) Probe(ctx context.Context, in *Input) (Info, error) {
 		info.Duration, info.claimed = 0, 0 // of the first fragment
 	}
 	info.oddly = end == endsOddly || log.has(signsOfLoss...) // a stream shows ffmpeg less of them
+	info.longest = t.MaxDuration
+	if err == nil && info.longest > 0 && info.Duration > info.longest {
+		return Info{}, tooLong(info.longest)
+	}
 	return info, err
 }
 

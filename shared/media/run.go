@@ -43,6 +43,7 @@ const maxStreams = 256
 const (
 	maxMemory   = 1 << 30
 	maxFileSize = 16 << 30
+	maxRate     = 512 << 10 // bytes of a second of sound in any format
 	maxFiles    = 64
 	// longestRun is in place of a deadline where a ctx has none.
 	longestRun = 10 * time.Minute
@@ -92,9 +93,17 @@ func (t Tools) command(ctx context.Context, path string, args []string, files []
 	return sandbox.Command(ctx, path, args, files, sandbox.Limits{
 		CPU:      longest * time.Duration(runtime.NumCPU()), // should the end of ctx be missed
 		Memory:   maxMemory,
-		FileSize: maxFileSize,
+		FileSize: t.fileSize(),
 		Files:    maxFiles,
 	})
+}
+
+// fileSize is the most that a program may write into one file, in bytes.
+func (t Tools) fileSize() int64 {
+	if t.MaxDuration <= 0 {
+		return maxFileSize
+	}
+	return min(maxFileSize, 64<<20+int64(t.MaxDuration.Seconds()*maxRate))
 }
 
 // rewind sets the files that are there, but for pipes, to their beginning.
