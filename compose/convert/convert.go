@@ -14,9 +14,10 @@ func New(c config.Config, o *backend.Opener) http.Handler {
 	return convert.New(convert.Deps{
 		Ledger:  o.Ledger(c.LedgerURL),
 		Blobs:   o.Blobs(c.BlobsURL),
-		Media:   o.Media(c.FFmpeg, c.FFprobe),
+		Media:   o.Media(c.FFmpeg, c.FFprobe, c.MediaSandbox),
 		WorkDir: c.WorkDir,
 		Timeout: c.ConvertTimeout,
 		Bitrate: c.Bitrate,
+		Longest: c.MaxDuration,
 	})
 }

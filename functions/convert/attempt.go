@@ -90,7 +90,7 @@ func (d Deps) check(ctx context.Context, stored blob.Info, plan media.Plan, made
 		return made, fail.Wrap(fail.Unavailable, err, "open the audio")
 	}
 	defer release()
-	return d.Media.Check(ctx, audio, plan, made)
+	return d.Media.Verify(ctx, audio, plan, made)
 }
 
 // open returns a blob: as a file where the store has one here, otherwise

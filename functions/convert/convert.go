@@ -33,6 +33,7 @@ type Deps struct {
 	WorkDir string        // for temporary files, which never have a name for long; os.TempDir() where empty
 	Timeout time.Duration // longest attempt, storing and answering included; 10 minutes where zero
 	Bitrate int           // of an MP3 for which none was asked for, in bit/s; 192000 where zero
+	Longest time.Duration // longest sound that is converted; 12 hours where zero
 	Lease   time.Duration // how long a claim outlives its holder; 30 seconds where zero
 }
 
@@ -57,6 +58,10 @@ func withDefaults(d Deps) Deps {
 	if d.Media.CopyUpTo == 0 {
 		d.Media.CopyUpTo = copyUpTo
 	}
+	if d.Longest == 0 {
+		d.Longest = 12 * time.Hour
+	}
+	d.Media.MaxDuration = d.Longest
 	if d.Timeout == 0 {
 		d.Timeout = 10 * time.Minute
 	}

@@ -113,7 +113,7 @@ func TestAFileThatCannotBeConvertedFailsItsJob(t *testing.T) {
 		"truncated":       {talk(t)[:len(talk(t))/2], media.ErrDamaged},
 		"truncated front": {front[:len(front)/2], media.ErrCutShort},
 		"no sound":        {video(t, "mute.mp4", "-f lavfi -i testsrc=size=160x120:duration=1 -c:v libx264"), media.ErrNoSound},
-		"playlist":        {[]byte("#EXTM3U\n#EXTINF:4,\n/dev/fd/3\n#EXT-X-ENDLIST\n"), media.ErrNotMedia},
+		"playlist":        {[]byte("#EXTM3U\n#EXTINF:4,\n/dev/fd/3\n#EXT-X-ENDLIST\n"), media.ErrPlaylist},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"log/slog"
 	"net/url"
 	"os"
 	"strings"
@@ -183,9 +184,18 @@ func (o *Opener) Mail(address, from string) mail.Sender {
 	})
 }
 
-// Media finds the media tools; an empty name is looked up in PATH.
-func (o *Opener) Media(ffmpeg, ffprobe string) media.Tools {
-	return open(o, "ffmpeg", [...]string{ffmpeg, ffprobe}, func() (media.Tools, error) { return media.Find(ffmpeg, ffprobe) })
+// Media finds the media tools, and starts them once; an empty name is looked
+// up in PATH. Where the kernel cannot confine them whole, that is an error if
+// sandbox is "require", and otherwise one line in the log.
+func (o *Opener) Media(ffmpeg, ffprobe, sandbox string) media.Tools {
+	found := open(o, "ffmpeg", [...]string{ffmpeg, ffprobe}, func() (media.Tools, error) { return media.Find(ffmpeg, ffprobe) })
+	return open(o, "MEDIA_SANDBOX", [...]string{ffmpeg, ffprobe, sandbox}, func() (media.Tools, error) {
+		has, err := found.Check(o.ctx, sandbox == "require")
+		if err == nil && !has.Whole() {
+			slog.Warn("ffmpeg is not confined whole; MEDIA_SANDBOX=require would refuse to start", "sandbox", has.String())
+		}
+		return found, err
+	})
 }
 
 // Issuer makes the issuer of tokens with the private key in the file, which is

@@ -48,9 +48,11 @@ type Config struct {
 	MaxUpload      int64         // MAX_UPLOAD: largest video
 	Bitrate        int           // BITRATE: of the MP3
 	ConvertTimeout time.Duration // CONVERT_TIMEOUT: longest conversion
+	MaxDuration    time.Duration // MAX_DURATION: longest sound that is converted
 	Conversions    int           // CONVERSIONS: how many at once on one machine
 	FFmpeg         string        // FFMPEG: program; empty finds it in PATH
 	FFprobe        string        // FFPROBE: program; empty finds it in PATH
+	MediaSandbox   string        // MEDIA_SANDBOX: auto, or require to refuse a kernel that cannot confine the two
 
 	Retention    time.Duration // RETENTION: age at which jobs and their blobs are deleted; 0 keeps them
 	OrphanAge    time.Duration // ORPHAN_AGE: age at which a blob that no job refers to is deleted
@@ -100,9 +102,11 @@ func Load(getenv func(string) string) (Config, error) {
 		MaxUpload:      r.size("MAX_UPLOAD", 2<<30),
 		Bitrate:        int(r.number("BITRATE", 192_000, 32_000, 320_000)),
 		ConvertTimeout: r.duration("CONVERT_TIMEOUT", MaxConvertTimeout, time.Second, MaxConvertTimeout),
+		MaxDuration:    r.duration("MAX_DURATION", 12*time.Hour, time.Second, 30*24*time.Hour),
 		Conversions:    int(r.number("CONVERSIONS", int64(runtime.NumCPU()), 1, 256)),
 		FFmpeg:         r.text("FFMPEG", ""),
 		FFprobe:        r.text("FFPROBE", ""),
+		MediaSandbox:   r.choice("MEDIA_SANDBOX", "auto", "auto", "require"),
 
 		Retention:    r.duration("RETENTION", 30*24*time.Hour, 0, 100*365*24*time.Hour),
 		OrphanAge:    r.duration("ORPHAN_AGE", time.Hour, minOrphanAge, 30*24*time.Hour),

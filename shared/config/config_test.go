@@ -36,7 +36,8 @@ func TestDefaultsWorkWithNoServer(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, pair[0], pair[1])
 		}
 	}
-	if c.MaxUpload != 2<<30 || c.Bitrate != 192_000 || c.Registration || c.ConvertTimeout != 10*time.Minute {
+	if c.MaxUpload != 2<<30 || c.Bitrate != 192_000 || c.Registration || c.ConvertTimeout != 10*time.Minute ||
+		c.MaxDuration != 12*time.Hour || c.MediaSandbox != "auto" {
 		t.Errorf("defaults: %+v", c)
 	}
 }
@@ -45,12 +46,14 @@ func TestValuesAreRead(t *testing.T) {
 	c, err := load(t, map[string]string{
 		"HOST": "0.0.0.0", "PORT": "9000", "DATA_DIR": "/srv/aa", "MAX_UPLOAD": "100MiB", "REGISTRATION": "open",
 		"CONVERT_TIMEOUT": "90s", "RETENTION": "0s", "MAIL_URL": "smtp://mail.example:25", "LOG_FORMAT": "json",
+		"MAX_DURATION": "3h", "MEDIA_SANDBOX": "require",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.Address() != "0.0.0.0:9000" || c.MaxUpload != 100<<20 || !c.Registration || c.ConvertTimeout != 90*time.Second ||
-		c.Retention != 0 || c.LedgerURL != "sqlite:/srv/aa/ledger.db" || c.MailURL != "smtp://mail.example:25" || c.LogFormat != "json" {
+		c.Retention != 0 || c.LedgerURL != "sqlite:/srv/aa/ledger.db" || c.MailURL != "smtp://mail.example:25" || c.LogFormat != "json" ||
+		c.MaxDuration != 3*time.Hour || c.MediaSandbox != "require" {
 		t.Errorf("read %+v", c)
 	}
 	if c.PublicURL != "http://localhost:9000" {
@@ -62,7 +65,7 @@ func TestAllBadValuesAreReportedAtOnce(t *testing.T) {
 	bad := map[string]string{
 		"PORT": "http", "MAX_UPLOAD": "many", "REGISTRATION": "maybe", "CONVERT_TIMEOUT": "11m", "BITRATE": "1",
 		"LEDGER_URL": "postgres://root:hunter2@db", "PUBLIC_URL": "http:", "LOG_LEVEL": "loud", "RETENTION": "-1s", "K_SINK": "ftp://x",
-		"FUNCTION": "mix", "ORPHAN_AGE": "59s", "BLOBS_URL": "s3://x", "QUEUE_URL": "kafka://x",
+		"FUNCTION": "mix", "ORPHAN_AGE": "59s", "BLOBS_URL": "s3://x", "QUEUE_URL": "kafka://x", "MAX_DURATION": "0s", "MEDIA_SANDBOX": "off",
 	}
 	_, err := load(t, bad)
 	if err == nil {

@@ -44,22 +44,32 @@ func (t Tools) encodeFile(ctx context.Context, in *Input, out *os.File, p Plan, 
 	}
 	if p.copies(f) {
 		made.SampleRate, made.Channels = p.info.Audio.SampleRate, p.info.Audio.Channels
-		if f == options.MP3 && p.info.Container != "mp3" { // no other container tells it to ffmpeg, which then writes nonsense
-			if err := mp3.ForgetDelay(out); err != nil {
-				return Result{}, fail.Wrap(fail.Internal, err, "mend the header of the MP3")
-			}
-		}
-	} else if f == options.MP3 {
-		info, err := mp3.ReadInfo(out)
-		if err != nil && !log.has("Output file is empty") {
+	}
+	if f == options.MP3 {
+		if err := made.readHead(out, p); err != nil && !log.has("Output file is empty") {
 			return Result{}, fail.Wrap(fail.Internal, err, "read the MP3 that was made")
-		}
-		made.Duration = 0
-		if err == nil {
-			made.Duration = info.Duration()
 		}
 	}
 	return made, p.judge(made.Duration, &log, ended)
+}
+
+// readHead takes the length from the header of an MP3, which counts frames. Of
+// a copy, timestamps tell something else only where they are nonsense.
+func (r *Result) readHead(out *os.File, p Plan) error {
+	info, err := mp3.ReadInfo(out)
+	if !p.copies(options.MP3) {
+		r.Duration = info.Duration()
+		return err
+	}
+	if err != nil {
+		return nil
+	}
+	r.Duration = max(r.Duration, info.Duration())
+	if p.info.Container == "mp3" {
+		return nil
+	}
+	// No other container tells ffmpeg the delay of the encoder: what it wrote is wrong.
+	return mp3.ForgetDelay(out)
 }
 
 // judgement finds out whether sound that was decoded without an error is worth
@@ -67,6 +77,8 @@ func (t Tools) encodeFile(ctx context.Context, in *Input, out *os.File, p Plan, 
 func judgement(info Info, got time.Duration, log *messages, ended error) error {
 	reason := verdict(info, got, log)
 	switch {
+	case info.longest > 0 && got > info.longest:
+		reason = tooLong(info.longest)
 	case got == 0 && info.unsure:
 		reason = ErrNotMedia
 	case got == 0:
@@ -83,7 +95,7 @@ var faultsOfOutput = []string{"No space left on device", "Disk quota exceeded", 
 // convertArgs make ffmpeg write a result to a file.
 func (t Tools) convertArgs(p Plan, f options.Format, with *attachments) []string {
 	args := append(programArgs(), "-progress", "pipe:1", "-stats_period", "0.5")
-	args = append(args, inputArgs()...)
+	args = append(args, p.info.inputArgs()...)
 	args = append(args, with.args.inputs...)
 	if p.copies(f) {
 		args = append(args, "-map", p.track(), "-c:a", "copy")
@@ -101,7 +113,9 @@ func programArgs() []string {
 
 // inputArgs make ffmpeg read the sound of the input. As input options, those
 // against the rest let the demuxer skip it.
-func inputArgs() []string { return append(inputOptions(), "-vn", "-sn", "-dn", "-i", inputFile) }
+func (i Info) inputArgs() []string {
+	return append(inputOptions(i.demuxer), "-vn", "-sn", "-dn", "-i", inputFile)
+}
 
 // track is the chosen one, for -map.
 func (p Plan) track() string { return "0:" + strconv.Itoa(p.info.Audio.Index) }
@@ -109,7 +123,7 @@ func (p Plan) track() string { return "0:" + strconv.Itoa(p.info.Audio.Index) }
 // decodeArgs make ffmpeg decode the sound as the result will have it, and
 // nothing else; extra filters come last.
 func (p Plan) decodeArgs(rate, channels int, extra ...string) []string {
-	args := append(inputArgs(), p.soundArgs(rate, channels, extra...)...)
+	args := append(p.info.inputArgs(), p.soundArgs(rate, channels, extra...)...)
 	return append(args, "-map_metadata", "-1", "-map_chapters", "-1")
 }
 
@@ -126,6 +140,9 @@ func (p Plan) soundArgs(rate, channels int, extra ...string) []string {
 			trim += ":end_sample=" + samplesAt(p.opt.End.Duration(), a.SampleRate)
 		}
 		filters = append(filters, trim, "asetpts=N/SR/TB")
+	}
+	if longest := p.info.longest; longest > 0 { // how long it is in truth is counted, see judgement and splitter
+		args = append(args, "-t", strconv.Itoa(2*int(longest/time.Second)+2))
 	}
 	if a.Channels > 8 { // ffmpeg has no matrix for them
 		filters = append(filters, evenOdd(a.Channels))

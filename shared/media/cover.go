@@ -49,7 +49,7 @@ func (t Tools) cover(ctx context.Context, in *Input, info Info, wanted options.C
 	case frame && !info.film:
 		return nil, fail.New(fail.Invalid, "There is no cover to take: the file has no moving pictures.")
 	case frame:
-		return t.frame(ctx, in, at)
+		return t.frame(ctx, in, info, at)
 	case info.picture == nil:
 		return nil, nil
 	}
@@ -59,7 +59,7 @@ func (t Tools) cover(ctx context.Context, in *Input, info Info, wanted options.C
 	} else {
 		args = append(args, stillArgs()...)
 	}
-	c, err := t.still(ctx, in, nil, args)
+	c, err := t.still(ctx, in, info, nil, args)
 	if err != nil && !fail.Is(err, fail.Invalid) {
 		return nil, err
 	}
@@ -67,9 +67,9 @@ func (t Tools) cover(ctx context.Context, in *Input, info Info, wanted options.C
 }
 
 // frame takes a frame of the video at a time.
-func (t Tools) frame(ctx context.Context, in *Input, at time.Duration) (*cover, error) {
+func (t Tools) frame(ctx context.Context, in *Input, info Info, at time.Duration) (*cover, error) {
 	seek := []string{"-ss", strconv.FormatFloat(at.Seconds(), 'f', 3, 64)}
-	c, err := t.still(ctx, in, seek, append([]string{"-map", "0:V:0", "-frames:v", "1"}, stillArgs()...))
+	c, err := t.still(ctx, in, info, seek, append([]string{"-map", "0:V:0", "-frames:v", "1"}, stillArgs()...))
 	if fail.Is(err, fail.Invalid) || err == nil && c == nil {
 		return nil, because(fail.New(fail.Invalid, "There is no picture at %s of the video, which was asked for as the cover.", at), err)
 	}
@@ -87,8 +87,8 @@ func stillArgs() []string {
 
 // still has ffmpeg write one picture; nil where there is none, or one that is
 // no cover.
-func (t Tools) still(ctx context.Context, in *Input, before, after []string) (*cover, error) {
-	args := append(append(programArgs(), inputOptions()...), before...)
+func (t Tools) still(ctx context.Context, in *Input, info Info, before, after []string) (*cover, error) {
+	args := append(append(programArgs(), inputOptions(info.demuxer)...), before...)
 	args = append(append(args, "-an", "-sn", "-dn", "-i", inputFile), after...)
 	args = append(args, "-map_metadata", "-1", "-f", "image2pipe", "pipe:1")
 	var log messages

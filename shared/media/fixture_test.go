@@ -150,7 +150,7 @@ func convertInput(t *testing.T, in *Input, opt options.Options) (Info, Result, *
 	}
 	m, err := save(tools(t).Convert(t.Context(), in, p, opt.Outputs()[0], nil), out)
 	if err == nil {
-		m, err = tools(t).Check(t.Context(), Local(out), p, m)
+		m, err = tools(t).Verify(t.Context(), Local(out), p, m)
 	}
 	return info, m, out, err
 }

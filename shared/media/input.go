@@ -17,6 +17,7 @@ import (
 type Input struct {
 	at   io.ReaderAt
 	size int64 // of a stream
+	kind *kind // once it was looked at
 
 	file  *os.File    // what the programs open; nil for a stream
 	movie *mp4.Stream // how it is laid out for them; nil for a stream that is as it is
@@ -45,30 +46,24 @@ func Local(f *os.File) *Input { return &Input{at: f, file: f} }
 // must end with the ctx that Probe and Convert are given; an error of them is
 // fail.Unavailable there.
 //
-// One of at most CopyUpTo bytes is copied. Of a larger one it looks at the
-// beginning, and at the index of an mp4. Whatever can be read
+// It looks at the beginning, which tells whether it is of a kind that is
+// taken, and at the index of an mp4. One of at most CopyUpTo bytes is copied.
+// Of a larger one, whatever can be read
 // from front to back will be streamed; of anything else a copy is made here, in
 // a file without a name in WorkDir. Of an mp4 whose pictures are not wanted
-// only the sound is read. Errors are fail.Unavailable, or ErrDamaged for an mp4
-// without index.
+// only the sound is read. Errors are fail.Unavailable, the reason to refuse what
+// is of no known kind (fail.Invalid), or ErrDamaged for an mp4 without index.
 func (t Tools) Open(ctx context.Context, r io.ReadSeeker, size int64, pictures bool) (*Input, error) {
 	in := &Input{at: &rangeReader{r: r, at: -1}, size: size, total: size, head: probedHead, tail: probedTail}
-	if size <= t.CopyUpTo {
-		if err := t.copyOf(ctx, in); err != nil {
-			return nil, err
-		}
-		return in, nil
-	}
-	var b [512]byte
-	n, err := in.at.ReadAt(b[:min(int64(len(b)), size)], 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fail.Wrap(fail.Unavailable, err, "read the input")
-	}
-	switch start := b[:n]; {
-	case isMovie(start):
+	kind, err := in.sniffed()
+	switch {
+	case err != nil:
+		return nil, err
+	case size <= t.CopyUpTo:
+		err = t.copyOf(ctx, in)
+	case kind.demuxer == movie.demuxer:
 		err = in.layOut(pictures)
-	case isSequential(start):
-	default:
+	case !kind.sequential:
 		err = mp4.ErrNotStreamable
 	}
 	if errors.Is(err, mp4.ErrNotStreamable) {
@@ -78,6 +73,27 @@ func (t Tools) Open(ctx context.Context, r io.ReadSeeker, size int64, pictures b
 		return nil, err
 	}
 	return in, nil
+}
+
+// sniffed looks at the file, once. What is of no kind that is taken is refused
+// with the reason; other errors are fail.Unavailable.
+func (in *Input) sniffed() (kind, error) {
+	if in.kind != nil {
+		return *in.kind, nil
+	}
+	size, err := in.length()
+	if err != nil {
+		return kind{}, fail.Wrap(fail.Unavailable, err, "look at the input")
+	}
+	k, err := sniff(in.at, size)
+	if err != nil {
+		if fail.Is(err, fail.Invalid) {
+			return kind{}, err
+		}
+		return kind{}, fail.Wrap(fail.Unavailable, err, "read the input")
+	}
+	in.kind = &k
+	return k, nil
 }
 
 // Close removes the copy, if one was made.

@@ -1,5 +1,5 @@
 // Package media makes audio files of the sound of a video, with the programs
-// ffprobe and ffmpeg: Probe looks, Prepare plans, Convert makes, Check looks
+// ffprobe and ffmpeg: Probe looks, Prepare plans, Convert makes, Verify looks
 // again. Both run in a sandbox (package sandbox): they see open
 // files or a pipe and no names, an empty environment and an empty folder, they
 // read only the containers of an allow-list, and they never outlive their
@@ -31,7 +31,10 @@ type Tools struct {
 	// Bitrate is that of an MP3 for which neither bit rate nor quality was asked
 	// for, in bit/s; 0 means 192000.
 	Bitrate int
-	Bare    bool // run them outside the sandbox: for tests, whose programs are scripts
+	// MaxDuration is the longest sound that is taken; no bound where zero. It
+	// also bounds the size of what is made.
+	MaxDuration time.Duration
+	Bare        bool // run them outside the sandbox: for tests, whose programs are scripts
 }
 
 // Find looks for both programs in PATH, or takes them as paths where they
@@ -74,10 +77,12 @@ type Info struct {
 	Tags      Tags
 	Chapters  []Chapter // at most 1,000
 
+	demuxer string        // by which it is read
+	longest time.Duration // MaxDuration of Tools
 	claimed time.Duration // how long the file itself says that the sound is; zero where it does not
 	whole   time.Duration // how long it says that it is itself
 	oddly   bool          // something is missing at the end of the file
-	unsure  bool          // ffprobe guessed the container
+	unsure  bool          // the container is little more than a guess
 	picture *picture      // attached to it; nil for none
 	film    bool          // it has moving pictures
 }

@@ -206,14 +206,15 @@ func TestMessagesKeepTheBeginningAndTheEnd(t *testing.T) {
 }
 
 func TestAnEndedContextGivesItsCause(t *testing.T) {
+	wav := local(t, sample(t, "a.wav", tone))
 	ctx, cancel := context.WithDeadlineCause(t.Context(), time.Now(), ErrTooLong)
 	defer cancel()
-	if _, err := tools(t).Probe(ctx, local(t, nil)); !fail.Is(err, fail.Invalid) || fail.Detail(err) != ErrTooLong.Error() {
+	if _, err := tools(t).Probe(ctx, wav); !fail.Is(err, fail.Invalid) || fail.Detail(err) != ErrTooLong.Error() {
 		t.Errorf("error %v, want ErrTooLong", err)
 	}
 	gone, leave := context.WithCancel(t.Context())
 	leave()
-	if _, err := tools(t).Probe(gone, local(t, nil)); !fail.Is(err, fail.Unavailable) {
+	if _, err := tools(t).Probe(gone, wav); !fail.Is(err, fail.Unavailable) {
 		t.Errorf("error %v, want Unavailable", err)
 	}
 }

@@ -15,12 +15,17 @@ import (
 
 // Probe reads what a file is, with ffprobe. It chooses the first audio stream
 // that is marked as default, else the first. A file that cannot be converted
-// is one of the Err values of this package (fail.Invalid); a fault of the
+// is one of the Err values of this package (fail.Invalid), and ffprobe sees
+// none that is of no kind that is taken; a fault of the
 // machine, or of where in comes from, is fail.Unavailable; an ended ctx gives
 // its cause. Of an Input that is streamed it reads the head, and the tail
 // where that tells something.
 func (t Tools) Probe(ctx context.Context, in *Input) (Info, error) {
-	args := append([]string{"-hide_banner", "-loglevel", "level+warning"}, inputOptions()...)
+	kind, err := in.sniffed()
+	if err != nil {
+		return Info{}, err
+	}
+	args := append([]string{"-hide_banner", "-loglevel", "level+warning"}, inputOptions(kind.demuxer)...)
 	args = append(args, "-of", "json", "-show_entries", probedEntries, inputFile)
 	sketch, done, err := t.sketch(in)
 	if err != nil {
@@ -43,16 +48,20 @@ func (t Tools) Probe(ctx context.Context, in *Input) (Info, error) {
 	if end == endsBroken { // first, as what is missing may be the sound
 		return Info{}, ErrCutShort
 	}
-	info, err := found.info()
+	info, err := found.info(kind)
 	if in.Streamed() && in.movie != nil && in.movie.Fragmented() {
 		info.Duration, info.claimed = 0, 0 // of the first fragment
 	}
 	info.oddly = end == endsOddly || log.has(signsOfLoss...) // a stream shows ffmpeg less of them
+	info.longest = t.MaxDuration
+	if err == nil && info.longest > 0 && info.Duration > info.longest {
+		return Info{}, tooLong(info.longest)
+	}
 	return info, err
 }
 
 // probedEntries are what ffprobe is asked for: the fields of probed.
-const probedEntries = "format=format_name,duration,probe_score:format_tags:" +
+const probedEntries = "format=format_name,duration:format_tags:" +
 	"stream=index,codec_type,codec_name,sample_rate,channels,duration,bit_rate,bits_per_raw_sample,bits_per_sample:" +
 	"stream_disposition=default,attached_pic:stream_tags:chapter=start_time,end_time:chapter_tags=title"
 
@@ -84,7 +93,6 @@ type probed struct {
 	Format struct {
 		Name     string            `json:"format_name"`
 		Duration string            `json:"duration"`
-		Score    int               `json:"probe_score"`
 		Tags     map[string]string `json:"tags"`
 	} `json:"format"`
 }
@@ -103,13 +111,9 @@ type probedStream struct {
 	Tags        map[string]string `json:"tags"`
 }
 
-// lowScore is AVPROBE_SCORE_RETRY of libavformat: below it, a container is
-// little more than a guess.
-const lowScore = 25
-
-func (p probed) info() (Info, error) {
+func (p probed) info(k kind) (Info, error) {
 	info := Info{
-		Container: p.Format.Name, unsure: p.Format.Score < lowScore,
+		Container: p.Format.Name, demuxer: k.demuxer, unsure: k.unsure,
 		whole: seconds(p.Format.Duration), Tags: tagsOf(p.Format.Tags), Chapters: p.chapters(),
 	}
 	for _, s := range p.Streams {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/media/sandbox"
@@ -17,14 +18,38 @@ import (
 // Compare with errors.Is.
 var (
 	ErrNotMedia = fail.New(fail.Invalid, "This is not a video or audio file, or not of a kind that can be converted.")
+	ErrPlaylist = fail.New(fail.Invalid, "This is no video, but a list of where videos are. Upload the video itself.")
+	ErrArchive  = fail.New(fail.Invalid, "This is an archive. Unpack it, and upload the video that is in it.")
+	ErrPicture  = fail.New(fail.Invalid, "This is a picture, which has no sound.")
 	ErrDamaged  = fail.New(fail.Invalid, "The file is damaged or cut short; it cannot be read.")
 	ErrCutShort = fail.New(fail.Invalid, "The file is cut short: a part of it is missing at the end. Perhaps it was not copied or uploaded completely.")
 	ErrNoSound  = fail.New(fail.Invalid, "The file has no sound, so there is nothing to convert.")
 	ErrCodec    = fail.New(fail.Invalid, "The sound of this file is encoded in a way that cannot be read.")
+	ErrDuration = fail.New(fail.Invalid, "The sound is longer than is allowed for one file.") // see tooLong
+	ErrStreams  = fail.New(fail.Invalid, "The file has more pictures, sounds and subtitles than are allowed for one file.")
 	ErrTooLong  = fail.New(fail.Invalid, "The conversion takes longer than is allowed for one file.")
 	ErrMemory   = fail.New(fail.Invalid, "The conversion needs more memory than is allowed for one file.")
 	ErrTooLarge = fail.New(fail.Invalid, "The result would be larger than is allowed for one file.")
 )
+
+// tooLong is ErrDuration in words that have the limit.
+func tooLong(longest time.Duration) error {
+	text := longest.String()
+	if longest%time.Minute == 0 {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if longest%time.Hour == 0 {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return &overLimit{fail.New(fail.Invalid, "The sound is longer than %s, which is the most for one file.", text), ErrDuration}
+}
+
+// overLimit is a reason that errors.Is takes for another one.
+type overLimit struct{ reason, is error }
+
+func (o *overLimit) Error() string        { return o.reason.Error() }
+func (o *overLimit) Unwrap() error        { return o.reason }
+func (o *overLimit) Is(target error) bool { return target == o.is } //nolint:errorlint // that is what Is is for
 
 // outcome turns the end of a program into an error: the ctx's cause where it
 // was ended for that, fail.Unavailable for a fault of this machine, the
@@ -44,6 +69,8 @@ func outcome(ctx context.Context, program string, err error, log *messages) erro
 	switch {
 	case errors.As(err, &exit) && limitOf(exit) != nil:
 		return because(limitOf(exit), err)
+	case exit != nil && log.has("exceeds max_streams parameter"):
+		return because(ErrStreams, err)
 	case exit != nil && (crashed(exit) || log.has(inputFile+": Cannot allocate memory")):
 		// The second is a header that claims more than there could be.
 		return because(ErrDamaged, err)
@@ -113,8 +140,6 @@ var faultsOfMachine = []string{
 
 func reason(log *messages) error {
 	switch {
-	case log.has("not on whitelist"):
-		return ErrNotMedia
 	case log.has("Decoder not found", "Decoder (codec", "not currently supported", "not implemented"):
 		return ErrCodec
 	case log.has("moov atom not found", "partial file", "[mov,", "[matroska,", "[avi @", "[flv @", "[asf @"):

@@ -30,7 +30,7 @@ func TestFilesThatCannotBeConverted(t *testing.T) {
 		"one byte":                {[]byte("x"), ErrNotMedia},
 		"empty":                   {nil, ErrNotMedia},
 		"zeros":                   {make([]byte, 1<<20), ErrNotMedia},
-		"a picture":               {sample(t, "a.png", "-f lavfi -i testsrc=duration=1:rate=1"), ErrNotMedia},
+		"a picture":               {sample(t, "a.png", "-f lavfi -i testsrc=duration=1:rate=1"), ErrPicture},
 		"subtitles":               {[]byte("1\n00:00:01,000 --> 00:00:02,000\nHello\n"), ErrNotMedia},
 		"no sound":                {sample(t, "silent.mp4", film+h264), ErrNoSound},
 		"no sound, webm":          {sample(t, "silent.webm", film+" -c:v libvpx -deadline realtime"), ErrNoSound},

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -25,24 +26,26 @@ const (
 	coverFile    = "file:/dev/fd/6"
 )
 
-// demuxers is the allow-list of containers. Nothing on it opens another file
-// or address, given that a demuxer inside another (subtitles in AVI) is held
-// to the same list. Never on it: hls, dash, concat, image2, sdp, rtsp,
-// imf, vobsub, lavfi.
-const demuxers = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,live_flv,asf,asf_o," +
-	"wav,w64,aiff,au,caf,flac,ogg,mp3,aac,ac3,eac3,dts,dtshd,truehd,amr,amrnb,amrwb,wv,tta,ape,mxf,dv,nut"
-
 // inputOptions go before -i, for both programs alike: they must number the
-// streams the same way.
-func inputOptions() []string {
-	return []string{"-protocol_whitelist", "file", "-format_whitelist", demuxers}
+// streams the same way. The demuxer is the one that was found by looking at
+// the file (see sniff), and the list of one holds what a demuxer opens inside
+// itself, such as subtitles in AVI, to the same.
+func inputOptions(demuxer string) []string {
+	return []string{
+		"-protocol_whitelist", "file", "-f", demuxer, "-format_whitelist", demuxer,
+		"-max_streams", strconv.Itoa(maxStreams),
+	}
 }
+
+// maxStreams is how many streams a file may have, of all kinds.
+const maxStreams = 256
 
 // Bounds of one program. None is met by a file that is what it says it is;
 // see docs/operations.md for what they were chosen from.
 const (
 	maxMemory   = 1 << 30
 	maxFileSize = 16 << 30
+	maxRate     = 512 << 10 // bytes of a second of sound in any format
 	maxFiles    = 64
 	// longestRun is in place of a deadline where a ctx has none.
 	longestRun = 10 * time.Minute
@@ -92,9 +95,17 @@ func (t Tools) command(ctx context.Context, path string, args []string, files []
 	return sandbox.Command(ctx, path, args, files, sandbox.Limits{
 		CPU:      longest * time.Duration(runtime.NumCPU()), // should the end of ctx be missed
 		Memory:   maxMemory,
-		FileSize: maxFileSize,
+		FileSize: t.fileSize(),
 		Files:    maxFiles,
 	})
+}
+
+// fileSize is the most that a program may write into one file, in bytes.
+func (t Tools) fileSize() int64 {
+	if t.MaxDuration <= 0 {
+		return maxFileSize
+	}
+	return min(maxFileSize, 64<<20+int64(t.MaxDuration.Seconds()*maxRate))
 }
 
 // rewind sets the files that are there, but for pipes, to their beginning.

@@ -18,6 +18,9 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			os.Exit(2)
 		}
+		if _, err := in.WriteString("RIFF\x00\x00\x00\x00WAVE"); err != nil {
+			os.Exit(2)
+		}
 		_, _ = Tools{FFprobe: program, Bare: true}.Probe(context.Background(), Local(in))
 		os.Exit(3)
 	}

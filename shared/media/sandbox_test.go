@@ -103,13 +103,15 @@ func TestAFileThatNamesOthersReachesNothing(t *testing.T) {
 	}
 }
 
-// TestTheCanarySings proves that the test above would notice: with no
-// allow-list, the same playlist does reach the file.
+// TestTheCanarySings proves that the test above would notice: with no look at
+// it and no allow-list, the same playlist does reach the address.
 func TestTheCanarySings(t *testing.T) {
 	c := newCanary(t)
 	playlist := "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4.0,\n" + c.url + "/a.ts\n#EXT-X-ENDLIST\n"
 	open := Tools{Bare: true, FFprobe: script(t, `exec `+tools(t).FFprobe+` -v error -of json -show_format -show_streams -protocol_whitelist file,http,tcp /dev/fd/3`)}
-	info, err := open.Probe(t.Context(), local(t, []byte(playlist)))
+	in := local(t, []byte(playlist))
+	in.kind = &kind{demuxer: "hls"}
+	info, err := open.Probe(t.Context(), in)
 	if err != nil || info.Audio.Codec != "aac" || c.calls.Load() == 0 {
 		t.Errorf("%+v, %v, %d connections", info, err, c.calls.Load())
 	}
@@ -148,7 +150,7 @@ func TestProgramsSeeNoEnvironmentAndAnEmptyFolder(t *testing.T) {
 	t.Setenv("LEDGER_SECRET", "hunter2")
 	seen := filepath.Join(t.TempDir(), "seen")
 	spy := Tools{Bare: true, FFprobe: script(t, `cat /proc/$$/environ >`+seen+`.env; ls -a . >`+seen+`.dir 2>&1; (echo x >file) 2>/dev/null && echo wrote >>`+seen+`.dir; tr '\0' ' ' </proc/$$/cmdline >`+seen+`.args; exit 1`)}
-	_, _ = spy.Probe(t.Context(), local(t, nil))
+	_, _ = spy.Probe(t.Context(), local(t, sample(t, "a.wav", tone)))
 	if b, err := os.ReadFile(seen + ".env"); err != nil || len(b) != 0 {
 		t.Errorf("environment %q, %v", b, err)
 	}

@@ -113,8 +113,11 @@ type Info struct {
 	Bytes      int64 // from the header frame to the end
 }
 
-// Duration returns how long the sound is.
+// Duration returns how long the sound is; zero for the zero Info.
 func (i Info) Duration() time.Duration {
+	if i.SampleRate == 0 {
+		return 0
+	}
 	return time.Duration(i.Samples) * time.Second / time.Duration(i.SampleRate)
 }
 

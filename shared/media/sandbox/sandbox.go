@@ -38,6 +38,11 @@ type Protection struct {
 	Limits   bool // rlimits
 }
 
+// Whole reports whether a program that is taken over reaches nothing but its
+// own files: Landlock keeps it from the file system, seccomp from the network
+// and from other processes. What later versions of Landlock add, seccomp has.
+func (p Protection) Whole() bool { return p.Landlock >= 1 && p.Seccomp && p.Limits }
+
 // String names what is in force and what is not, for one line of a log.
 func (p Protection) String() string {
 	parts := []string{}
