@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
+	"github.com/opengundumstyle/audio-alchemist/shared/options"
 	"github.com/opengundumstyle/audio-alchemist/test/browser"
 )
 
@@ -33,6 +35,7 @@ func TestPageOnTheRealProgram(t *testing.T) {
 		"a video becomes sound that plays":                soundThatPlays,
 		"a long conversion shows how far it is":           longConversion,
 		"what is no video says so and can be tried again": noVideo,
+		"options go with the video":                       optionsGoAlong,
 	} {
 		t.Run(name, func(t *testing.T) {
 			everywhere(t, func(t *testing.T, p *place) {
@@ -197,6 +200,45 @@ func (v *visitor) deletesByKeyboard() {
 	if left := v.jobs(); len(left) != 0 {
 		v.Errorf("the server still has %+v", left)
 	}
+}
+
+func optionsGoAlong(v *visitor) {
+	v.Excuse("the server responded with a status of 400")
+	v.LogIn(adminEmail, adminPassword)
+	v.Click("#options summary")
+	v.Click(`#options [value="mp3"]`)
+	v.Click(`#options [value="flac"]`)
+	v.Exec(`document.querySelector("#option-bitrate").value = "128k"`)
+	name := v.file("talk.mp4", video(v.T, 8))
+	v.Choose(name)
+	v.WaitText("#uploads .meta", `The field bitrate takes a value only with a format that has it, mp3, m4a, opus or ogg; it was "128k" with the format flac.`)
+	if all := v.jobs(); len(all) != 0 {
+		v.Errorf("refused, and the server has %+v", all)
+	}
+	v.Click("#uploads .cancel")
+	v.Click(`#options [value="mp3"]`)
+	v.Type("#option-title", "Füße am Strand 海")
+	v.Type("#option-end", "0:04.5")
+	v.Choose(name)
+	v.WaitText("#jobs .state", "Ready")
+	all := v.jobs()
+	want := options.Options{
+		Formats: []options.Format{options.MP3, options.FLAC}, Bitrate: 128_000, End: options.Time(4500 * time.Millisecond), Title: "Füße am Strand 海",
+	}
+	if len(all) != 1 || !reflect.DeepEqual(all[0].Options, want) {
+		v.Fatalf("the server has %+v, want one job with %+v", all, want)
+	}
+	v.WaitText("#jobs .asked", "format mp3, flac; bitrate 128k; end 4.5; title Füße am Strand 海")
+	links := browser.Eval[[]string](v.Tab, `[...document.querySelectorAll("#jobs .result")].filter((e) => e.querySelector("audio").src).
+		map((e) => e.querySelector(".get").getAttribute("aria-label"))`)
+	var results []string
+	for _, r := range all[0].Results {
+		results = append(results, "Download "+r.Name)
+	}
+	if !slices.Equal(links, results) {
+		v.Errorf("the page links %q, the server has %q", links, results)
+	}
+	v.Fits(360, 740)
 }
 
 func longConversion(v *visitor) {

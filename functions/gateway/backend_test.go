@@ -16,6 +16,7 @@ import (
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
+	"github.com/opengundumstyle/audio-alchemist/shared/options"
 	"github.com/opengundumstyle/audio-alchemist/shared/web"
 )
 
@@ -97,8 +98,17 @@ func (b *backend) upload(w http.ResponseWriter, r *http.Request) error {
 	if header.Filename == "huge.mp4" {
 		return fail.New(fail.TooLarge, "The file is larger than 2 GiB.")
 	}
-	j := b.add(header.Filename, job.Queued)
-	return web.JSON(w, http.StatusAccepted, j)
+	sent := map[string]string{}
+	for name, values := range r.MultipartForm.Value {
+		sent[name] = strings.Join(values, " and ") // two of a field would be refused
+	}
+	asked, err := options.Parse(sent)
+	if err != nil {
+		return err
+	}
+	b.add(header.Filename, job.Queued)
+	b.change(func(j *job.View) { j.Options = asked })
+	return web.JSON(w, http.StatusAccepted, b.newest())
 }
 
 // add makes a job, newest of all.
@@ -114,10 +124,21 @@ func (b *backend) add(name string, state job.State) job.View {
 	return j
 }
 
+// newest returns a copy of the newest job.
+func (b *backend) newest() job.View {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.jobs[0]
+}
+
+// finish gives a job the results that were asked for.
 func finish(j *job.View) {
-	j.State, j.Progress = job.Done, 100
-	j.Results = []job.ResultView{{FID: "f-" + j.ID, Name: job.ResultName(j.Name, "mp3"), Format: "mp3",
-		Bytes: 4_812_345, DurationSeconds: 200.5, URL: "/download?fid=f-" + j.ID + "&expires=9&signature=s"}}
+	j.State, j.Progress, j.Results = job.Done, 100, nil
+	for _, f := range j.Options.Outputs() {
+		fid := "f-" + string(f) + "-" + j.ID
+		j.Results = append(j.Results, job.ResultView{FID: fid, Name: job.ResultName(j.Name, string(f)), Format: string(f),
+			Bytes: 4_812_345, DurationSeconds: 200.5, URL: "/download?fid=" + fid + "&expires=9&signature=s"})
+	}
 }
 
 // change moves the newest job along.

@@ -88,7 +88,7 @@ func (p *Tab) Fits(width, height int64) {
 	if got := Eval[int64](p, `document.scrollingElement.scrollWidth`); got > width {
 		p.Errorf("the page is %d px wide in a window of %d", got, width)
 	}
-	small := Eval[[]string](p, `[...document.querySelectorAll("button, a, label.primary, form.card input, audio")]
+	small := Eval[[]string](p, `[...document.querySelectorAll("button, a, label.primary, form.card input, audio, summary, .options :is(select, .field input, label.check)")]
 		.filter((e) => e.checkVisibility() && !e.matches(".skip"))
 		.filter((e) => e.getBoundingClientRect().height < 44 || e.getBoundingClientRect().width < 44)
 		.map((e) => e.outerHTML)`)

@@ -30,14 +30,16 @@ export const openEvents = (id, signal) =>
   authorized(jobPath(id) + "/events", { signal, headers: { Accept: "text/event-stream" } });
 
 /**
- * Uploads one file. onProgress gets (sent, total) in bytes; aborting the
- * signal cancels. Returns the job. XMLHttpRequest, because fetch tells no
- * progress of what it sends.
+ * Uploads one file with options, [name, value] each. onProgress gets (sent,
+ * total) in bytes; aborting the signal cancels. Returns the job.
+ * XMLHttpRequest, because fetch tells no progress of what it sends.
  */
-export function upload(file, onProgress, signal) {
+export function upload(file, options, onProgress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const form = new FormData();
+    // Before the file: a server that refuses one does so at once.
+    for (const [name, value] of options) form.append(name, value);
     form.append("file", file, file.name);
     request.open("POST", "/upload");
     request.setRequestHeader("Authorization", "Bearer " + bearer());

@@ -126,7 +126,7 @@ export function setUp({ list, title, empty, error, more, template, dialog, say }
 
 /** Asks before something is deleted; Escape and the backdrop mean no. */
 function confirmed(dialog, name) {
-  dialog.querySelector("#confirm-text").textContent = `“${name}” and its MP3 will be gone. This cannot be undone.`;
+  dialog.querySelector("#confirm-text").textContent = `“${name}” and its sound will be gone. This cannot be undone.`;
   dialog.returnValue = "cancel";
   dialog.showModal();
   return new Promise((resolve) => {

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import * as format from "./format.js";
 import * as jobs from "./jobs.js";
+import * as options from "./options.js";
 import * as session from "./session.js";
 import * as upload from "./upload.js";
 
@@ -18,9 +19,11 @@ const list = jobs.setUp({
   more: get("more"), template: get("job-template"), dialog: get("confirm"), say,
 });
 
+const asked = options.setUp({ form: get("options-form"), details: get("options"), error: get("options-error") });
+
 const uploads = upload.setUp({
   drop: get("drop"), input: get("file"), list: get("uploads"), template: get("upload-template"), say,
-  onJob: list.add,
+  options: asked.read, onJob: list.add,
 });
 
 function show(now, why) {
@@ -29,6 +32,7 @@ function show(now, why) {
   get("account").hidden = now === null;
   get("who").textContent = now?.email ?? "";
   uploads.cancelAll();
+  asked.clear();
   list.clear();
   complain(why);
   if (now) list.load();

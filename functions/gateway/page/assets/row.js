@@ -1,6 +1,8 @@
 // One job in the list.
 
 import * as format from "./format.js";
+import { asText } from "./options.js";
+import { makeResult } from "./result.js";
 import { hasEnded } from "./watch.js";
 
 const labels = { received: "Received", queued: "Waiting", converting: "Converting", done: "Ready", failed: "Failed" };
@@ -16,8 +18,7 @@ const fresh = 6 * 3600 * 1000; // ms
 export function makeRow(template, first, { refresh, retry, remove }) {
   const element = template.content.cloneNode(true).firstElementChild;
   const part = (selector) => element.querySelector(selector);
-  const audio = part("audio");
-  const link = part(".get");
+  const results = new Map(); // fid → what makeResult returned
   const row = { element, job: first, show };
   let shownAt = 0;
 
@@ -34,7 +35,8 @@ export function makeRow(template, first, { refresh, retry, remove }) {
     part(".again").hidden = job.state !== "failed";
     part(".again").setAttribute("aria-label", `Try ${job.name} again`);
     part(".remove").setAttribute("aria-label", `Delete ${job.name}`);
-    showResult(job.results[0]);
+    part(".asked").textContent = asText(job.options ?? {});
+    showResults(job.results);
   }
 
   function showReason(text) {
@@ -42,37 +44,32 @@ export function makeRow(template, first, { refresh, retry, remove }) {
     part(".reason").hidden = text === "";
   }
 
-  function showResult(result) {
-    const url = result && sameOrigin(result.url);
-    audio.hidden = link.hidden = !url;
-    part(".facts").textContent = result ? `${format.length(result.duration_seconds)}, ${format.bytes(result.bytes)}` : "";
-    if (!url) return;
-    audio.setAttribute("aria-label", `Play ${result.name}`);
-    link.setAttribute("aria-label", `Download ${result.name}`);
-    link.href = url;
-    // A new address would stop what plays.
-    if (audio.paused && audio.getAttribute("src") !== url) audio.src = url;
+  function showResults(all) {
+    const list = part(".results");
+    for (const [fid, old] of results) {
+      if (all.some((result) => result.fid === fid)) continue;
+      old.element.remove();
+      results.delete(fid);
+    }
+    for (const result of all) {
+      if (!results.has(result.fid)) {
+        const made = makeResult({ stale, renew });
+        results.set(result.fid, made);
+        list.append(made.element);
+      }
+      results.get(result.fid).show(result);
+    }
+    list.hidden = all.length === 0;
+    list.setAttribute("aria-label", `Results of ${row.job.name}`);
   }
 
   const stale = () => Date.now() - shownAt > fresh;
   const attempt = (action) => action().catch((failure) => showReason(failure.message));
+  const renew = (then) => attempt(async () => {
+    await refresh();
+    await then();
+  });
 
-  audio.addEventListener("play", () => {
-    if (!stale()) return;
-    audio.pause();
-    attempt(async () => {
-      await refresh();
-      await audio.play();
-    });
-  });
-  link.addEventListener("click", (event) => {
-    if (!stale()) return;
-    event.preventDefault();
-    attempt(async () => {
-      await refresh();
-      link.click();
-    });
-  });
   whileBusy(part(".again"), () => attempt(retry));
   whileBusy(part(".remove"), () => attempt(remove));
   show(first);
@@ -89,12 +86,6 @@ function showProgress(bar, job) {
   bar.setAttribute("aria-label", `Conversion of ${job.name}`);
   if (job.state === "converting" && job.progress > 0) bar.value = job.progress;
   else bar.removeAttribute("value"); // it moves, but nobody knows how far it is
-}
-
-/** Returns path and query of an address of this origin, else "". */
-function sameOrigin(address) {
-  const url = new URL(address, location.origin);
-  return url.origin === location.origin ? url.pathname + url.search : "";
 }
 
 /** Runs the action at a click, and ignores clicks until it is over. */

@@ -4,10 +4,11 @@ import * as api from "./api.js";
 import * as format from "./format.js";
 
 /**
- * Wires the drop zone. onJob gets the job of each upload that was taken, say
- * announces a sentence to screen readers. Returns {cancelAll}.
+ * Wires the drop zone. options returns what to send along with each file, null
+ * if that is not right yet; onJob gets the job of each upload that was taken,
+ * say announces a sentence to screen readers. Returns {cancelAll}.
  */
-export function setUp({ drop, input, list, template, onJob, say }) {
+export function setUp({ drop, input, list, template, options, onJob, say }) {
   const waiting = [];
   const under = new Set(); // AbortControllers of everything that waits or runs
   let busy = false;
@@ -20,21 +21,23 @@ export function setUp({ drop, input, list, template, onJob, say }) {
   }
 
   function add(files) {
+    const asked = files.length > 0 ? options() : null;
+    if (!asked) return;
     for (const file of files) {
       const abort = new AbortController();
       const row = makeRow(template, file, abort);
       under.add(abort);
       list.append(row.element);
-      waiting.push(() => sendOne(file, row, abort).finally(() => under.delete(abort)));
+      waiting.push(() => sendOne(file, asked, row, abort).finally(() => under.delete(abort)));
     }
     run();
   }
 
-  async function sendOne(file, row, abort) {
+  async function sendOne(file, asked, row, abort) {
     if (abort.signal.aborted) return row.element.remove();
     say(`Uploading ${file.name}`);
     try {
-      const job = await api.upload(file, row.progress, abort.signal);
+      const job = await api.upload(file, asked, row.progress, abort.signal);
       dismiss(row.element, input);
       say(`${file.name} is uploaded.`);
       onJob(job);
