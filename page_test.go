@@ -252,7 +252,7 @@ func longConversion(v *visitor) {
 	})
 	v.observe("#jobs .state")
 	v.Choose(v.file("Rehearsal in the old town hall.mp4", video(v.T, 1000, "-r", "1", "-c:a", "alac")))
-	v.Size(1100, 990)
+	v.Size(1100, 1130)
 	v.Wait(`document.querySelectorAll("#jobs li").length === 2 && window.shown.some((text) => /^Converting [1-9]/.test(text))`)
 	v.Wait(`document.querySelector("#jobs progress").value >= 40 || document.querySelector("#jobs progress").hidden`)
 	v.Picture("page")

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/config"
+	"github.com/opengundumstyle/audio-alchemist/shared/job"
+	"github.com/opengundumstyle/audio-alchemist/shared/options"
 )
 
 // section returns what stands under a heading of README.md, up to the next
@@ -44,19 +46,15 @@ func blocks(markdown, language string) []string {
 	return all
 }
 
-// TestReadmeWalkThrough runs the lines of the README against a started server
-// and looks for the answers that the README shows, where … stands for anything.
-func TestReadmeWalkThrough(t *testing.T) {
-	walk := section(t, "Walk-through")
-	dir := t.TempDir()
-	s := start(t, embeddedIn(filepath.Join(dir, "data")), "ADMIN_EMAIL=admin@localhost", "ADMIN_PASSWORD=the password that was printed")
-	lines := strings.ReplaceAll(strings.Join(blocks(walk, "bash"), ""), "http://127.0.0.1:8080", s.url)
-	if n := strings.Count(lines, s.url); n < 10 {
-		t.Fatalf("only %d calls in the walk-through", n)
-	}
+// follow runs the lines of a section of the README in a folder, against a
+// started server, and looks for the answers that the README shows, where …
+// stands for anything. first are lines to run before.
+func follow(t *testing.T, heading string, s *server, dir, first string) {
+	t.Helper()
+	text := section(t, heading)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	script := strings.Join(blocks(walk, "sh"), "") + lines
+	script := strings.ReplaceAll(first+strings.Join(blocks(text, "bash"), ""), "http://127.0.0.1:8080", s.url)
 	shell := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
 	shell.Dir = dir
 	shell.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
@@ -64,13 +62,49 @@ func TestReadmeWalkThrough(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s\n--- of ---\n%s", err, out, script)
 	}
-	answered := strings.ReplaceAll(string(out), "\r", "")
-	for _, shown := range strings.Split(strings.TrimSpace(strings.Join(blocks(walk, "text"), "")), "\n") {
+	// Answers have no line break at their end.
+	answered := strings.ReplaceAll(strings.ReplaceAll(string(out), "\r", ""), "}{", "}\n{")
+	for _, shown := range strings.Split(strings.TrimSpace(strings.Join(blocks(text, "text"), "")), "\n") {
 		pattern := "(?m)^" + strings.ReplaceAll(regexp.QuoteMeta(shown), "…", ".*") + "$"
 		if !regexp.MustCompile(pattern).MatchString(answered) {
 			t.Errorf("the README shows\n%s\nwhich is not in\n%s", shown, answered)
 		}
 	}
+}
+
+const readmePassword = "the password that was printed"
+
+func startReadme(t *testing.T, dir string) *server {
+	t.Helper()
+	return start(t, embeddedIn(filepath.Join(dir, "data")), "ADMIN_EMAIL=admin@localhost", "ADMIN_PASSWORD="+readmePassword)
+}
+
+func TestReadmeOptions(t *testing.T) {
+	dir := t.TempDir()
+	s := startReadme(t, dir)
+	walk := section(t, "Walk-through")
+	follow(t, "Options", s, dir, strings.Join(blocks(walk, "sh"), "")+strings.Join(blocks(walk, "bash")[:2], ""))
+	text := section(t, "Options")
+	for _, name := range options.Names() {
+		if !strings.Contains(text, "`"+name+"`") {
+			t.Errorf("the README does not tell of %s", name)
+		}
+	}
+	c := s.login(t, "admin@localhost", readmePassword)
+	status, body := c.call(t, http.MethodGet, "/jobs")
+	if jobs := decode[struct{ Jobs []job.View }](t, body).Jobs; status != http.StatusOK || len(jobs) != 2 || jobs[0].Options.Title != "Episode 7" {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+func TestReadmeWalkThrough(t *testing.T) {
+	walk := section(t, "Walk-through")
+	if n := strings.Count(strings.Join(blocks(walk, "bash"), ""), "http://127.0.0.1:8080"); n < 10 {
+		t.Fatalf("only %d calls in the walk-through", n)
+	}
+	dir := t.TempDir()
+	s := startReadme(t, dir)
+	follow(t, "Walk-through", s, dir, strings.Join(blocks(walk, "sh"), ""))
 	for _, name := range []string{"talk.mp3", "linked.mp3"} {
 		content, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
@@ -86,7 +120,7 @@ func TestReadmeWalkThrough(t *testing.T) {
 	if left := s.files(t, "blobs"); len(left) != 0 {
 		t.Errorf("after the deletion there are %v", left)
 	}
-	c := s.login(t, "admin@localhost", "the password that was printed")
+	c := s.login(t, "admin@localhost", readmePassword)
 	if status, body := c.call(t, http.MethodGet, "/jobs"); status != http.StatusOK || !strings.HasPrefix(string(body), `{"jobs":[],`) {
 		t.Errorf("after the deletion: %d %s", status, body)
 	}
