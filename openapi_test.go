@@ -136,6 +136,21 @@ func multipartForm(names ...string) (contentType string, body func(content strin
 	}
 }
 
+// everyOption has all but the quality, which excludes the bit rate.
+var everyOption = map[string]string{
+	"format": "mp3,m4a,opus,ogg,flac,wav", "bitrate": "96k", "sample_rate": "48000", "channels": "mono", "start": "0:00.5", "end": "1.25",
+	"track": "ger-AT", "normalize": "-16.25", "title": "Füße", "artist": "東京", "album": "🎬", "date": "2026", "genre": "Talk", "comment": "<&>", "cover": "0:01.5",
+}
+
+// fields are the beginning of a form of multipartForm.
+func fields(values map[string]string) string {
+	var b strings.Builder
+	for name, value := range values {
+		b.WriteString("--B\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n")
+	}
+	return b.String()
+}
+
 func (a *api) uploads(anna string) (done, failed job.View) {
 	one, oneBody := multipartForm("talk.mp4")
 	two, twoBody := multipartForm("a.mp4", "b.mp4")
@@ -147,6 +162,12 @@ func (a *api) uploads(anna string) (done, failed job.View) {
 	content := string(video(a.T, 1))
 	done = decode[job.View](a.T, send(202, anna, one, oneBody(content)))
 	failed = decode[job.View](a.T, send(202, anna, one, oneBody("a text")))
+	asked := decode[job.View](a.T, send(202, anna, one, io.MultiReader(strings.NewReader(fields(everyOption)), oneBody(content))))
+	if got := len(asked.Options.Fields()); got != len(everyOption) {
+		a.Errorf("%d options of %d: %+v", got, len(everyOption), asked.Options)
+	}
+	a.want(204, "DELETE", "/jobs/"+asked.ID, anna, nil)
+	send(400, anna, one, io.MultiReader(strings.NewReader(fields(map[string]string{"format": "mp4"})), oneBody(content)))
 	send(401, "", one, oneBody("x"))
 	send(400, anna, two, twoBody("x"))
 	send(400, anna, none, noneBody("x"))
