@@ -1,6 +1,7 @@
 # make run          the whole system on http://127.0.0.1:8080
 # make run-servers  the same on private servers: MariaDB, RabbitMQ, a Mongo-wire server
 # make test         every test, with the race detector
+# make fuzz         every Fuzz target for FUZZTIME (1m), and 500 mutations of each kind of file (some hours)
 # make check        format, vet, lint, import rule, tidiness
 # make bench        how fast, how much memory; see docs/benchmarks.md
 
@@ -9,7 +10,13 @@ LINT  = $(GO) tool -modfile=tools/go.mod golangci-lint
 
 SERVERS = mariadbd rabbitmq-server
 
-.PHONY: run run-servers build test check bench
+# What traces programs in tests, where there is such a thing.
+TRACER = $(if $(filter Linux,$(shell uname -s)),strace)
+
+FUZZTIME  ?= 1m
+MUTATIONS ?= 500
+
+.PHONY: run run-servers build test fuzz check bench
 
 run: build
 	@exec bin/alchemist
@@ -23,8 +30,13 @@ build:
 	CGO_ENABLED=0 $(GO) build -o bin/alchemist ./cmd/alchemist
 
 test:
-	@tools/need ffmpeg chromium $(SERVERS)
+	@tools/need ffmpeg chromium $(TRACER) $(SERVERS)
 	$(GO) test -race -timeout 60m ./...
+
+fuzz:
+	@tools/need ffmpeg $(TRACER)
+	@GO="$(GO)" tools/fuzz $(FUZZTIME)
+	MUTATIONS=$(MUTATIONS) $(GO) test -count 1 -timeout 12h -run TestHostileFilesReachNothing ./shared/media
 
 check:
 	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "not gofmt'ed:"; echo "$$files"; exit 1; }

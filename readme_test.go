@@ -92,8 +92,14 @@ func TestReadmeOptions(t *testing.T) {
 	}
 	c := s.login(t, "admin@localhost", readmePassword)
 	status, body := c.call(t, http.MethodGet, "/jobs")
-	if jobs := decode[struct{ Jobs []job.View }](t, body).Jobs; status != http.StatusOK || len(jobs) != 2 || jobs[0].Options.Title != "Episode 7" {
-		t.Errorf("%d %s", status, body)
+	jobs := decode[struct{ Jobs []job.View }](t, body).Jobs
+	if status != http.StatusOK || len(jobs) != 2 || jobs[0].Options.Title != "Episode 7" {
+		t.Fatalf("%d %s", status, body)
+	}
+	for i, results := range []int{1, 2} {
+		if j := c.await(t, jobs[i].ID); j.State != job.Done || len(j.Results) != results {
+			t.Errorf("job %+v", j)
+		}
 	}
 }
 

@@ -2,6 +2,9 @@ package media
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,8 +14,17 @@ import (
 	"time"
 )
 
-// TestMain lets the test program be the process that is killed below.
+// TestMain lets the test program be the process that is killed below, and the
+// one that is traced.
 func TestMain(m *testing.M) {
+	if order := os.Getenv("MEDIA_TEST_CORPUS"); order != "" {
+		var c corpus
+		if err := errors.Join(json.Unmarshal([]byte(order), &c), c.try(os.Stdout)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
+		}
+		os.Exit(0)
+	}
 	if program := os.Getenv("MEDIA_TEST_PROBE_WITH"); program != "" {
 		in, err := TempFile("")
 		if err != nil {

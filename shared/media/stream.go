@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"syscall"
 
@@ -25,7 +26,8 @@ const (
 // end of the file. A stream of fragments that ends within one is ErrCutShort.
 func (t Tools) runOn(ctx context.Context, in *Input, path string, args []string, stdin io.Reader, stdout io.Writer, log *messages, files ...*os.File) error {
 	if !in.Streamed() {
-		return t.run(ctx, path, args, stdin, stdout, log, append([]*os.File{in.file}, files...)...)
+		err := t.run(ctx, path, args, stdin, stdout, log, append([]*os.File{in.file}, files...)...)
+		return in.blamed(err, log)
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -39,10 +41,25 @@ func (t Tools) runOn(ctx context.Context, in *Input, path string, args []string,
 	if fault := <-fed; fault != nil {
 		return fail.Wrap(fail.Unavailable, fault, "read the input")
 	}
-	if err == nil && seen.cut {
+	if err = in.blamed(err, log); err == nil && seen.cut {
 		return because(ErrCutShort, errors.New("the last fragment is not whole"))
 	}
 	return err
+}
+
+// blamed corrects the blame where a program reports a fault in reading its
+// input: some demuxers do so at the end of a file that promises more. If all
+// of it can be read, the file is at fault; whether a stream can is known.
+func (in *Input) blamed(err error, log *messages) error {
+	if err == nil || !log.has(inputFile+": Input/output error") {
+		return err
+	}
+	if in.file != nil {
+		if _, fault := io.Copy(io.Discard, io.NewSectionReader(in.file, 0, math.MaxInt64)); fault != nil {
+			return fail.Wrap(fail.Unavailable, fault, "read the input")
+		}
+	}
+	return because(ErrDamaged, &ProgramError{Program: "a program", Messages: log.String(), Err: err})
 }
 
 // feed writes the stream into w and closes it. That the program has read

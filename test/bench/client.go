@@ -68,8 +68,9 @@ func (c *client) read(req *http.Request, want int) ([]byte, error) {
 	return body, errors.Join(err, resp.Body.Close())
 }
 
-// upload sends the file at path and returns its job.
-func (c *client) upload(ctx context.Context, path string) (job.View, error) {
+// upload sends the file at path, behind fields of the form name=value, and
+// returns its job.
+func (c *client) upload(ctx context.Context, path string, fields ...string) (job.View, error) {
 	f, err := os.Open(path) // #nosec G304 -- made by ourselves
 	if err != nil {
 		return job.View{}, err
@@ -81,6 +82,12 @@ func (c *client) upload(ctx context.Context, path string) (job.View, error) {
 	}
 	var head bytes.Buffer
 	form := multipart.NewWriter(&head)
+	for _, f := range fields {
+		name, value, _ := strings.Cut(f, "=")
+		if err := form.WriteField(name, value); err != nil {
+			return job.View{}, err
+		}
+	}
 	if _, err := form.CreateFormFile("file", st.Name()); err != nil {
 		return job.View{}, err
 	}

@@ -1,7 +1,7 @@
 // Command bench measures the real program on this machine, against what a
 // person would run instead, and prints one table:
 //
-//	go run ./test/bench [-quick] [-only conversion,memory,throughput,broker,knative,gridfs,ledger]
+//	go run ./test/bench [-quick] [-only conversion,step,memory,throughput,broker,knative,gridfs,ledger]
 //
 // Progress goes to stderr. Its files are in ./bin, on the disk that is
 // measured, and are gone when it ends. It needs Go, ffmpeg and, for the whole
@@ -26,6 +26,10 @@ import (
 )
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == stepCommand {
+		stepped(os.Args[2])
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
@@ -51,7 +55,7 @@ type plan struct {
 }
 
 var (
-	full  = plan{video: 10 * time.Minute, pairs: 5, clips: 25, file: 1 << 30, copies: 5, events: 5000, blob: 64 << 20, blobs: 5}
+	full  = plan{video: time.Hour, pairs: 3, clips: 25, file: 1 << 30, copies: 5, events: 5000, blob: 64 << 20, blobs: 5}
 	quick = plan{video: 30 * time.Second, pairs: 3, clips: 5, file: 64 << 20, copies: 3, events: 1000, blob: 16 << 20, blobs: 3}
 )
 
@@ -71,6 +75,7 @@ type part struct {
 
 var parts = []part{
 	{"conversion", (*bench).conversion},
+	{"step", (*bench).step},
 	{"memory", (*bench).memory},
 	{"throughput", (*bench).throughput},
 	{"broker", (*bench).broker},
@@ -131,7 +136,7 @@ func choose(names string) ([]part, error) {
 	for name := range strings.SplitSeq(names, ",") {
 		i := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("-only: want some of conversion, memory, throughput, broker, knative, gridfs, ledger, found %q", name)
+			return nil, fmt.Errorf("-only: want some of conversion, step, memory, throughput, broker, knative, gridfs, ledger, found %q", name)
 		}
 		chosen = append(chosen, parts[i])
 	}

@@ -1,0 +1,287 @@
+package media
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/options"
+)
+
+// What is asserted of every file.
+const (
+	caseWithin = 10 * time.Second
+	caseMemory = maxMemory + 256<<20 // what is read of libraries counts here, too
+)
+
+// verdictOnCase is what the corpus process tells of a file.
+type verdictOnCase struct {
+	Name    string
+	Kind    string        // of the error; empty where an MP3 was made
+	Detail  string        // for the owner
+	Error   string        // for the operator
+	Took    time.Duration //
+	Memory  int64         // of the largest program so far, in bytes
+	Orphans bool
+}
+
+// corpus names a share of the files to the process that tries them.
+type corpus struct {
+	Folder    string
+	Shard, Of int
+	Mutations int // of each file whose name begins with "good "
+}
+
+// try does with each file what convert does, under a mark that is seen in the
+// trace, and writes the verdicts to w.
+func (c corpus) try(w io.Writer) error {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	tools, err := Find("", "")
+	if err != nil {
+		return err
+	}
+	tools.MaxDuration = time.Minute
+	files, err := os.ReadDir(c.Folder)
+	if err != nil {
+		return err
+	}
+	out := json.NewEncoder(w)
+	for i, f := range files {
+		if i%c.Of != c.Shard {
+			continue
+		}
+		content, err := os.ReadFile(filepath.Join(c.Folder, f.Name()))
+		if err != nil {
+			return err
+		}
+		if err := out.Encode(c.one(tools, f.Name(), content, i)); err != nil {
+			return err
+		}
+		if !strings.HasPrefix(f.Name(), "good ") {
+			continue
+		}
+		for n := range c.Mutations {
+			name := f.Name() + " " + strconv.Itoa(n)
+			if err := out.Encode(c.one(tools, name, mutated(f.Name(), n, content), n)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// one tries a file: every other one as a stream.
+func (c corpus) one(tools Tools, name string, content []byte, number int) verdictOnCase {
+	_, _ = os.Open(mark + name) // is not there
+	began := time.Now()
+	ctx, cancel := context.WithTimeoutCause(context.Background(), 2*caseWithin, ErrTooLong)
+	defer cancel()
+	err := c.convert(ctx, tools, content, number%2 == 1)
+	v := verdictOnCase{Name: name, Took: time.Since(began)}
+	if err != nil {
+		v.Kind, v.Detail, v.Error = fail.KindOf(err).String(), fail.Detail(err), err.Error()
+	}
+	var used syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_CHILDREN, &used)
+	v.Memory = used.Maxrss << 10
+	_, err = syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
+	v.Orphans = !errors.Is(err, syscall.ECHILD)
+	return v
+}
+
+const mark = "/the file is/"
+
+func (c corpus) convert(ctx context.Context, tools Tools, content []byte, stream bool) error {
+	f, err := TempFile("")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	if _, err := f.Write(content); err != nil {
+		return err
+	}
+	in := Local(f)
+	if stream {
+		if in, err = tools.Open(ctx, bytes.NewReader(content), int64(len(content)), false); err != nil {
+			return err
+		}
+		defer func() { _ = in.Close() }()
+	}
+	info, err := tools.Probe(ctx, in)
+	if err != nil {
+		return err
+	}
+	// What is only copied, what is encoded, and every filter and decoder there is.
+	all := options.Options{Formats: []options.Format{options.M4A}, Bitrate: 64_000, Normalize: -16, Start: options.Time(time.Millisecond)}
+	if info.film {
+		all.Cover = "0"
+	}
+	for _, opt := range []options.Options{{}, all} {
+		p, err := tools.Prepare(ctx, in, info, opt)
+		if err != nil {
+			return err
+		}
+		made := tools.Convert(ctx, in, p, opt.Outputs()[0], nil)
+		_, _ = io.Copy(io.Discard, made)
+		if _, err := made.Wait(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestHostileFilesReachNothing tries files that name others, bombs, and
+// mutations of good files in a process that strace follows. The filter of
+// system calls is left out by strace, so that what it would refuse is seen.
+func TestHostileFilesReachNothing(t *testing.T) {
+	c := newCanary(t)
+	mutations := 3 // make fuzz has more
+	if v := os.Getenv("MUTATIONS"); v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			t.Fatalf("MUTATIONS: %v", err)
+		}
+		mutations = n
+	}
+	folder := t.TempDir()
+	media := goodFiles(t)
+	for _, set := range []struct {
+		prefix string
+		files  map[string][]byte
+	}{{"good ", media}, {"", hostile(t, c.url, c.path, media)}, {"bomb ", bombs(t, media)}} {
+		for name, content := range set.files {
+			if err := os.WriteFile(filepath.Join(folder, set.prefix+name), content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	shards := max(1, runtime.GOMAXPROCS(0))
+	var wg sync.WaitGroup
+	tried := make([]int, shards)
+	for i := range shards {
+		wg.Go(func() { tried[i] = traced(t, corpus{Folder: folder, Shard: i, Of: shards, Mutations: mutations}) })
+	}
+	wg.Wait()
+	if n := c.calls.Load(); n != 0 {
+		t.Errorf("%d connections were made", n)
+	}
+	all := 0
+	for _, n := range tried {
+		all += n
+	}
+	t.Logf("%d files", all)
+	if want := len(media)*mutations + len(media) + 100; all < want {
+		t.Errorf("only %d files were tried, want at least %d", all, want)
+	}
+}
+
+// goodFiles makes a short sample of each kind, several at once.
+func goodFiles(t *testing.T) map[string][]byte {
+	t.Helper()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	files := map[string][]byte{}
+	free := make(chan struct{}, runtime.GOMAXPROCS(0))
+	dir := t.TempDir()
+	for _, g := range good {
+		wg.Go(func() {
+			free <- struct{}{}
+			defer func() { <-free }()
+			path := filepath.Join(dir, g.name)
+			args := strings.ReplaceAll(g.args, "duration=4", "duration=0.5")
+			out, err := exec.CommandContext(t.Context(), "ffmpeg", append(strings.Fields("-loglevel error -nostdin "+args), path)...).CombinedOutput()
+			if err != nil {
+				t.Errorf("make %s: %v\n%s", g.name, err, out)
+			}
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			files[g.name] = b
+		})
+	}
+	wg.Wait()
+	return files
+}
+
+// traced runs a share of the corpus under strace, and judges what is told and
+// what is seen; it returns how many files were tried.
+func traced(t *testing.T, c corpus) (tried int) {
+	order, err := json.Marshal(c)
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	trace := filepath.Join(t.TempDir(), "trace")
+	self, err := os.Executable()
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	cmd := strace(t.Context(), trace, "inject=seccomp:retval=0", self)
+	cmd.Env = append(os.Environ(), "MEDIA_TEST_CORPUS="+string(order), "GOMAXPROCS=1") // one encoder each
+	var complaints bytes.Buffer
+	cmd.Stderr = &complaints
+	told, err := cmd.Output()
+	if err != nil {
+		t.Errorf("%v: %s", err, complaints.String())
+	}
+	dec := json.NewDecoder(bytes.NewReader(told))
+	for {
+		var v verdictOnCase
+		if err := dec.Decode(&v); err != nil {
+			break
+		}
+		tried++
+		judgeCase(t, v)
+	}
+	seen, err := readTrace(trace)
+	if err != nil || seen.calls < 1000 {
+		t.Errorf("%d calls were seen, %v", seen.calls, err)
+	}
+	for _, call := range seen.bad[:min(len(seen.bad), 20)] {
+		t.Error(call)
+	}
+	return tried
+}
+
+func judgeCase(t *testing.T, v verdictOnCase) {
+	good := strings.HasPrefix(v.Name, "good ") && !strings.Contains(strings.TrimPrefix(v.Name, "good "), " ")
+	switch {
+	case v.Kind != "" && v.Kind != fail.Invalid.String():
+		t.Errorf("%s: a fault, and no reason: %s", v.Name, v.Error)
+	case v.Kind != "" && good:
+		t.Errorf("%s is refused: %s", v.Name, v.Error)
+	}
+	if v.Took > caseWithin {
+		t.Errorf("%s takes %v: %s", v.Name, v.Took, v.Error)
+	}
+	if v.Memory > caseMemory {
+		t.Errorf("%s: %d MiB of memory", v.Name, v.Memory>>20)
+	}
+	if v.Orphans {
+		t.Errorf("%s leaves a process", v.Name)
+	}
+	if testing.Verbose() && !good {
+		t.Logf("%s: %v %s%s", v.Name, v.Took.Round(time.Millisecond), v.Kind, " "+v.Detail)
+	}
+}
