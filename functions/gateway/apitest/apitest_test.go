@@ -32,7 +32,7 @@ func description(t *testing.T) []byte {
 
 const (
 	goodJob = `{"id":"01936f2e-4b5a-7cc3-98c4-dc0c0c07398f","name":"a.mp4","state":"queued","progress":0,` +
-		`"created_at":"2026-01-02T03:04:05.006Z","updated_at":"2026-01-02T03:04:05.006Z","error":null,"results":[]}`
+		`"created_at":"2026-01-02T03:04:05.006Z","updated_at":"2026-01-02T03:04:05.006Z","error":null,"options":{},"results":[]}`
 	jobPath = "/jobs/01936f2e-4b5a-7cc3-98c4-dc0c0c07398f"
 	problem = `{"type":"about:blank","title":"x","status":401,"detail":"x"}`
 )
