@@ -44,7 +44,7 @@ func TestAKernelWithoutLandlock(t *testing.T) {
 		"here, auto":       {"auto", nil, false, "", ""},
 		"here, require":    {"require", nil, false, "", ""},
 		"without, auto":    {"auto", without, false, "", missing},
-		"without, require": {"require", without, true, "MEDIA_SANDBOX: MEDIA_SANDBOX is require", missing},
+		"without, require": {"require", without, true, "MEDIA_SANDBOX: The sandbox is required", missing},
 	} {
 		t.Run(name, func(t *testing.T) {
 			line := append(append([]string{}, tt.under...), self)

@@ -98,7 +98,7 @@ func bombs(t *testing.T, media map[string][]byte) map[string][]byte {
 
 // nested is an mp4 of boxes within boxes.
 func nested(depth int) []byte {
-	b := []byte(box("ftyp", "isom\x00\x00\x02\x00"))
+	b := box("ftyp", "isom\x00\x00\x02\x00")
 	for i := range depth {
 		kind := "trak"
 		if i == 0 {

@@ -21,7 +21,7 @@ func (t Tools) Check(ctx context.Context, required bool) (sandbox.Protection, er
 
 func (t Tools) check(ctx context.Context, required bool, has sandbox.Protection) (sandbox.Protection, error) {
 	if required && !has.Whole() {
-		return has, fail.New(fail.Unavailable, "MEDIA_SANDBOX is require, but this system does not confine ffmpeg: %s. "+
+		return has, fail.New(fail.Unavailable, "The sandbox is required, but this system does not confine ffmpeg: %s. "+
 			"It takes Linux 5.13 or newer with landlock in lsm=, and a container whose profile allows landlock_create_ruleset; "+
 			"MEDIA_SANDBOX=auto starts with what there is.", has)
 	}

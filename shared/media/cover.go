@@ -70,8 +70,12 @@ func (t Tools) cover(ctx context.Context, in *Input, info Info, wanted options.C
 func (t Tools) frame(ctx context.Context, in *Input, info Info, at time.Duration) (*cover, error) {
 	seek := []string{"-ss", strconv.FormatFloat(at.Seconds(), 'f', 3, 64)}
 	c, err := t.still(ctx, in, info, seek, append([]string{"-map", "0:V:0", "-frames:v", "1"}, stillArgs()...))
-	if fail.Is(err, fail.Invalid) || err == nil && c == nil {
-		return nil, because(fail.New(fail.Invalid, "There is no picture at %s of the video, which was asked for as the cover.", at), err)
+	missing := fail.New(fail.Invalid, "There is no picture at %s of the video, which was asked for as the cover.", at)
+	switch {
+	case err == nil && c == nil:
+		return nil, missing
+	case fail.Is(err, fail.Invalid):
+		return nil, because(missing, err)
 	}
 	return c, err
 }

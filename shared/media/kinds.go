@@ -80,12 +80,3 @@ var pictureBrands = []string{"heic", "heix", "heim", "heis", "mif1", "avif", "cr
 
 // playlists are how text begins that names other files, in small letters.
 var playlists = []string{"#extm3u", "#extinf", "ffconcat", "[playlist]", "[reference]", "<asx", "v=0\r\n", "v=0\n", "file '", "http://", "https://", "rtsp://", "mms://"}
-
-// demuxers are the names of all that there are.
-func demuxers() []string {
-	all := []string{movie.demuxer}
-	for _, k := range append(kinds, searched...) {
-		all = append(all, k.demuxer)
-	}
-	return all
-}

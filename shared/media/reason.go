@@ -41,15 +41,15 @@ func tooLong(longest time.Duration) error {
 	if longest%time.Hour == 0 {
 		text = strings.TrimSuffix(text, "0m")
 	}
-	return &overLimit{fail.New(fail.Invalid, "The sound is longer than %s, which is the most for one file.", text), ErrDuration}
+	return &limitError{fail.New(fail.Invalid, "The sound is longer than %s, which is the most for one file.", text), ErrDuration}
 }
 
-// overLimit is a reason that errors.Is takes for another one.
-type overLimit struct{ reason, is error }
+// limitError is a reason that errors.Is takes for another one.
+type limitError struct{ reason, is error }
 
-func (o *overLimit) Error() string        { return o.reason.Error() }
-func (o *overLimit) Unwrap() error        { return o.reason }
-func (o *overLimit) Is(target error) bool { return target == o.is } //nolint:errorlint // that is what Is is for
+func (o *limitError) Error() string        { return o.reason.Error() }
+func (o *limitError) Unwrap() error        { return o.reason }
+func (o *limitError) Is(target error) bool { return target == o.is } //nolint:errorlint // that is what Is is for
 
 // outcome turns the end of a program into an error: the ctx's cause where it
 // was ended for that, fail.Unavailable for a fault of this machine, the

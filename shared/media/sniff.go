@@ -105,7 +105,7 @@ func isMovie(start []byte, size int64) bool {
 		return length >= 8 || length <= 1
 	case "ftyp":
 		return length >= 8 && length <= 64<<10 || length == 1
-	case "free", "skip", "wide", "pnot":
+	case "free", "skip", "wide", "pnot", "uuid", "udta", "junk", "pict", "prfl":
 		return length >= 8 && length <= size || length == 1
 	}
 	return false

@@ -105,6 +105,7 @@ func TestAKindIsToldDespiteWhatIsBeforeIt(t *testing.T) {
 		"flac after a tag":               {append(tag(100), flac...), "flac"},
 		"transport from within a packet": {ts[100:], "mpegts"},
 		"program from within a pack":     {mpg[100:], "mpeg"},
+		"mp4 after another box":          {append(box("uuid", strings.Repeat("x", 24)), sample(t, "a.mp4", film+" "+tone+h264+" -c:a aac -movflags frag_keyframe+empty_moov+default_base_moof")...), "mov"},
 		"mxf after a run-in":             {append(make([]byte, 5000), sample(t, "a.mxf", film+" "+tone+" -c:v mpeg2video -ar 48000")...), "mxf"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -164,6 +165,15 @@ func TestWhatIsNoKindThatIsTakenIsNotShownToAProgram(t *testing.T) {
 			}
 		})
 	}
+}
+
+// demuxers are the names of all that there are.
+func demuxers() []string {
+	all := []string{movie.demuxer}
+	for _, k := range append(kinds, searched...) {
+		all = append(all, k.demuxer)
+	}
+	return all
 }
 
 // TestDemuxersOpenNothingElse holds the list to what it must never have.
