@@ -5,12 +5,10 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
-	"fmt"
 	"image"
 	_ "image/jpeg" // formats of covers, for image.DecodeConfig
 	_ "image/png"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
@@ -121,9 +119,4 @@ func (c *cover) block() string {
 		b = binary.BigEndian.AppendUint32(b, uint32(n)) //nolint:gosec // sizes of an image of a few MiB
 	}
 	return base64.StdEncoding.EncodeToString(append(b, c.data...))
-}
-
-// String describes it for a log.
-func (c *cover) String() string {
-	return strings.ToUpper(c.kind) + fmt.Sprintf(" %d x %d", c.width, c.height)
 }
