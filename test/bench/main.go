@@ -1,7 +1,7 @@
 // Command bench measures the real program on this machine, against what a
 // person would run instead, and prints one table:
 //
-//	go run ./test/bench [-quick] [-only conversion,step,memory,throughput,broker,knative,gridfs,ledger]
+//	go run ./test/bench [-quick] [-only conversion,step,memory,throughput,broker,knative,gridfs,large,ledger]
 //
 // Progress goes to stderr. Its files are in ./bin, on the disk that is
 // measured, and are gone when it ends. It needs Go, ffmpeg and, for the whole
@@ -26,8 +26,7 @@ import (
 )
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == stepCommand {
-		stepped(os.Args[2])
+	if asked(os.Args[1:]) {
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -39,24 +38,38 @@ func main() {
 	}
 }
 
+// asked does what this program starts itself for, in a process of its own.
+func asked(args []string) bool {
+	switch {
+	case len(args) == 2 && args[0] == stepCommand:
+		stepped(args[1])
+	case len(args) == 3 && args[0] == largeCommand:
+		enlarged(args[1], args[2])
+	default:
+		return false
+	}
+	return true
+}
+
 // longest bounds the whole run.
-const longest = time.Hour
+const longest = 2 * time.Hour
 
 // plan says how much is measured.
 type plan struct {
-	video  time.Duration // length of the long video
-	pairs  int           // conversions of the long video, ours and plain
-	clips  int           // the same of the clip of one second
-	file   int64         // bytes of the file that is sent and fetched
-	copies int           // how often
-	events int
-	blob   int // bytes of the blob in GridFS
-	blobs  int // how often it is written and read, ours and the driver's
+	video   time.Duration // length of the long video
+	pairs   int           // conversions of the long video, ours and plain
+	clips   int           // the same of the clip of one second
+	file    int64         // bytes of the file that is sent and fetched
+	copies  int           // how often
+	events  int
+	blob    int   // bytes of the blob in GridFS
+	blobs   int   // how often it is written and read, ours and the driver's
+	largest int64 // bytes of the largest blob in GridFS
 }
 
 var (
-	full  = plan{video: time.Hour, pairs: 3, clips: 25, file: 1 << 30, copies: 5, events: 5000, blob: 64 << 20, blobs: 5}
-	quick = plan{video: 30 * time.Second, pairs: 3, clips: 5, file: 64 << 20, copies: 3, events: 1000, blob: 16 << 20, blobs: 3}
+	full  = plan{video: time.Hour, pairs: 3, clips: 25, file: 1 << 30, copies: 5, events: 5000, blob: 64 << 20, blobs: 5, largest: 2 << 30}
+	quick = plan{video: 30 * time.Second, pairs: 3, clips: 5, file: 64 << 20, copies: 3, events: 1000, blob: 16 << 20, blobs: 3, largest: 256 << 20}
 )
 
 // bench is one run.
@@ -81,6 +94,7 @@ var parts = []part{
 	{"broker", (*bench).broker},
 	{"knative", (*bench).knative},
 	{"gridfs", (*bench).gridfs},
+	{"large", (*bench).large},
 	{"ledger", (*bench).ledger},
 }
 
@@ -136,7 +150,7 @@ func choose(names string) ([]part, error) {
 	for name := range strings.SplitSeq(names, ",") {
 		i := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("-only: want some of conversion, step, memory, throughput, broker, knative, gridfs, ledger, found %q", name)
+			return nil, fmt.Errorf("-only: want some of conversion, step, memory, throughput, broker, knative, gridfs, large, ledger, found %q", name)
 		}
 		chosen = append(chosen, parts[i])
 	}
