@@ -8,7 +8,9 @@ import (
 	"image"
 	_ "image/jpeg" // formats of covers, for image.DecodeConfig
 	_ "image/png"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
@@ -64,10 +66,21 @@ func (t Tools) cover(ctx context.Context, in *Input, info Info, wanted options.C
 	return c, nil
 }
 
-// frame takes a frame of the video at a time.
+// indexed are the demuxers that seek to where they are told.
+var indexed = []string{"mov", "matroska", "avi"}
+
+// frame takes a frame of the video at a time. Where that cannot be sought, all
+// before it is decoded.
 func (t Tools) frame(ctx context.Context, in *Input, info Info, at time.Duration) (*cover, error) {
-	seek := []string{"-ss", strconv.FormatFloat(at.Seconds(), 'f', 3, 64)}
-	c, err := t.still(ctx, in, info, seek, append([]string{"-map", "0:V:0", "-frames:v", "1"}, stillArgs()...))
+	second := strconv.FormatFloat(at.Seconds(), 'f', 3, 64)
+	var c *cover
+	var err error
+	if at > 0 && !in.Streamed() && slices.Contains(indexed, info.demuxer) {
+		c, err = t.still(ctx, in, info, []string{"-ss", second}, append(frameArgs(), stillArgs()...))
+	}
+	if c == nil && (err == nil || fail.Is(err, fail.Invalid)) {
+		c, err = t.still(ctx, in, info, nil, append(frameArgs(), stillArgs("select=gte(t\\,"+second+")")...))
+	}
 	missing := fail.New(fail.Invalid, "There is no picture at %s of the video, which was asked for as the cover.", at)
 	switch {
 	case err == nil && c == nil:
@@ -78,13 +91,14 @@ func (t Tools) frame(ctx context.Context, in *Input, info Info, at time.Duration
 	return c, err
 }
 
-// stillArgs make a JPEG of what is decoded, no larger than need be.
-func stillArgs() []string {
+func frameArgs() []string { return []string{"-map", "0:V:0", "-frames:v", "1"} }
+
+// stillArgs make a JPEG of what is decoded, no larger than need be; filters
+// come first.
+func stillArgs(filters ...string) []string {
 	side := strconv.Itoa(coverSide)
-	return []string{
-		"-vf", "scale='min(" + side + ",iw)':'min(" + side + ",ih)':force_original_aspect_ratio=decrease",
-		"-c:v", "mjpeg", "-q:v", "3", "-pix_fmt", "yuvj420p",
-	}
+	filters = append(filters, "scale='min("+side+",iw)':'min("+side+",ih)':force_original_aspect_ratio=decrease")
+	return []string{"-vf", strings.Join(filters, ","), "-c:v", "mjpeg", "-q:v", "3", "-pix_fmt", "yuvj420p"}
 }
 
 // still has ffmpeg write one picture; nil where there is none, or one that is

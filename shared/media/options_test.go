@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"image"
 	"math"
 	"os"
 	"os/exec"
@@ -391,6 +392,31 @@ func TestAnAttachedPictureIsCarriedOver(t *testing.T) {
 			}
 			if s := show(t, out); len(s.Streams) != want || want == 2 && (s.Streams[1].Codec != "png" || s.Streams[1].Width != 64) {
 				t.Errorf("%s, cover %q: %+v", f, cover, s.Streams)
+			}
+		}
+	}
+}
+
+// TestAFrameIsTakenAtATime has a video that is black, then white, then black.
+func TestAFrameIsTakenAtATime(t *testing.T) {
+	const video = "-f lavfi -i color=black:s=64x48:r=10:d=2 -f lavfi -i color=white:s=64x48:r=10:d=2 -f lavfi -i sine=d=6" +
+		" -filter_complex [0][1][0]concat=n=3 -g 100"
+	for _, name := range []string{"a.mp4", "a.mkv", "a.flv", "a.ts", "a.avi"} {
+		content := sample(t, "frames-"+name, video)
+		remote, err := tools(t).Open(t.Context(), bytes.NewReader(content), int64(len(content)), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for place, in := range map[string]*Input{"here": local(t, content), "elsewhere": remote} {
+			for at, white := range map[options.Cover]bool{"0": false, "0.5": false, "2.5": true, "3.7": true, "5.5": false} {
+				p := plan(t, in, options.Options{Cover: at})
+				picture, _, err := image.Decode(bytes.NewReader(p.cover.data))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r, _, _, _ := picture.At(30, 20).RGBA(); (r > 0x8000) != white {
+					t.Errorf("%s %s at %s: red is %d", name, place, at, r)
+				}
 			}
 		}
 	}
