@@ -21,7 +21,7 @@ var (
 	lineOfTrace = regexp.MustCompile(`^\d+<([^>]*)> (\w+)\((.*)`)
 	nameInTrace = regexp.MustCompile(`"((?:[^"\\]|\\.)*)"`)
 	// opened are what programs may look for without a file asking for it:
-	// their libraries, what these want to know of the machine, and the two
+	// their libraries, what these want to know of the machine, and the
 	// files that they are handed.
 	opened = regexp.MustCompile(`^(/usr(/local)?)?/lib(32|64)?/|^/etc/(ld\.so\.(cache|preload)|gcrypt/\w+\.deny|ssl/openssl\.cnf|OpenCL/vendors|vdpau_wrapper\.cfg|fonts/.*|localtime)$|^/usr/share/zoneinfo/|` +
 		`^/proc/(self/(status|maps|auxv|cgroup|mountinfo)|filesystems|mounts|cpuinfo|meminfo|stat|sys/(vm|crypto)/\w+)$|^/sys/(devices/system/(cpu|node)|fs/cgroup)|^/dev/(fd/[3-6]|null|urandom)$`)
