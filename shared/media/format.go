@@ -35,7 +35,7 @@ func (p Plan) codec(f options.Format) string {
 // codec of the format already, and nothing is asked for that would change it.
 func (p Plan) copies(f options.Format) bool {
 	o := p.opt
-	if o.Bitrate != 0 || o.Quality != "" || o.SampleRate != 0 || o.Channels != "" || o.Normalize != 0 || p.cut() {
+	if o.Bitrate != 0 && f.TakesBitrate() || o.Quality != "" && f.TakesQuality() || o.SampleRate != 0 || o.Channels != "" || o.Normalize != 0 || p.cut() {
 		return false
 	}
 	if f == options.WAV {

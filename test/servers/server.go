@@ -123,7 +123,12 @@ func (s *Server) Kill() {
 
 // Pause makes the server hang: connections stay, nothing is answered. Resume
 // ends that.
-func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
+func (s *Server) Pause() {
+	s.signal(syscall.SIGSTOP)
+	if s.cmd != nil {
+		awaitStop(s.cmd.Process.Pid)
+	}
+}
 
 // Resume ends Pause.
 func (s *Server) Resume() { s.signal(syscall.SIGCONT) }

@@ -12,3 +12,6 @@ func tie(cmd *exec.Cmd) (unlock func()) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return func() {}
 }
+
+// awaitStop does nothing here: a signal takes hold soon.
+func awaitStop(int) {}
