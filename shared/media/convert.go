@@ -3,6 +3,7 @@ package media
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -24,7 +25,7 @@ func (t Tools) encodeFile(ctx context.Context, in *Input, out *os.File, p Plan, 
 	defer with.close()
 	var log messages
 	files := append([]*os.File{out}, with.files...)
-	err = t.runOn(ctx, in, t.FFmpeg, t.convertArgs(p, f, with), nil, meter, &log, files...)
+	err = t.runOn(ctx, in, t.FFmpeg, t.convertArgs(p, f, with), meter, &log, files...)
 	if err := outcome(ctx, "ffmpeg", err, &log); err != nil {
 		return Result{}, err
 	}
@@ -61,8 +62,11 @@ func (r *Result) readHead(out *os.File, p Plan) error {
 		r.Duration = info.Duration()
 		return err
 	}
-	if err != nil {
+	if errors.Is(err, mp3.ErrNoHead) {
 		return nil
+	}
+	if err != nil {
+		return err
 	}
 	r.Duration = max(r.Duration, info.Duration())
 	if p.info.Container == "mp3" {

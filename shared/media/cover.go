@@ -109,11 +109,11 @@ func (t Tools) still(ctx context.Context, in *Input, info Info, before, after []
 	args = append(args, "-map_metadata", "-1", "-f", "image2pipe", "pipe:1")
 	var log messages
 	out := bounded{max: maxCover}
-	if err := outcome(ctx, "ffmpeg", t.runOn(ctx, in, t.FFmpeg, args, nil, &out, &log), &log); err != nil {
+	if err := outcome(ctx, "ffmpeg", t.runOn(ctx, in, t.FFmpeg, args, &out, &log), &log); err != nil {
 		return nil, err
 	}
-	config, kind, err := image.DecodeConfig(bytes.NewReader(out.Bytes()))
-	if err != nil {
+	config, kind, _ := image.DecodeConfig(bytes.NewReader(out.Bytes()))
+	if kind == "" {
 		return nil, nil
 	}
 	return &cover{data: out.Bytes(), kind: kind, width: config.Width, height: config.Height}, nil

@@ -104,7 +104,7 @@ func (e *encoding) convert(ctx context.Context, in *Input, w io.Writer) (encoded
 	var decoded error
 	k.programs.Go(func() {
 		args := append(append(programArgs(), e.plan.decodeArgs(e.rate, e.channels)...), "-c:a", "pcm_f32le", "-f", "f32le", "pipe:1")
-		decoded = outcome(ctx, "ffmpeg", e.tools.runOn(ctx, in, e.tools.FFmpeg, args, nil, s, &log), &log)
+		decoded = outcome(ctx, "ffmpeg", e.tools.runOn(ctx, in, e.tools.FFmpeg, args, s, &log), &log)
 		if decoded == nil {
 			decoded = s.finish()
 		}

@@ -159,7 +159,7 @@ func (t Tools) mp3Bitrate(p Plan) int {
 // muxerArgs end the command line of a result that is written to a file.
 func muxerArgs(f options.Format) []string {
 	var args []string
-	switch f {
+	switch f { //nolint:exhaustive // the others need nothing
 	case options.MP3:
 		args = []string{"-id3v2_version", "4", "-write_xing", "1"}
 	case options.M4A:

@@ -28,7 +28,7 @@ func (t Tools) measure(ctx context.Context, in *Input, p Plan) (level, error) {
 	args = append(args, p.decodeArgs(p.info.Audio.SampleRate, p.channels(), "ebur128=peak=true:framelog=verbose")...)
 	args = append(args, "-f", "null", "-")
 	var log messages
-	if err := outcome(ctx, "ffmpeg", t.runOn(ctx, in, t.FFmpeg, args, nil, nil, &log), &log); err != nil {
+	if err := outcome(ctx, "ffmpeg", t.runOn(ctx, in, t.FFmpeg, args, nil, &log), &log); err != nil {
 		return level{}, err
 	}
 	loudness, peak, err := readLevel(log.String())
@@ -62,8 +62,9 @@ func readLevel(log string) (loudness, peak float64, err error) {
 		if len(all) == 0 {
 			return 0, 0, fail.New(fail.Unavailable, "The loudness could not be measured.")
 		}
-		if *one.to, err = strconv.ParseFloat(all[len(all)-1][1], 64); err != nil || math.IsNaN(*one.to) {
-			*one.to, err = math.Inf(-1), nil
+		*one.to = math.Inf(-1)
+		if v, err := strconv.ParseFloat(all[len(all)-1][1], 64); err == nil && !math.IsNaN(v) {
+			*one.to = v
 		}
 	}
 	return loudness, peak, nil

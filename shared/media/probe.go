@@ -34,7 +34,7 @@ func (t Tools) Probe(ctx context.Context, in *Input) (Info, error) {
 	defer done()
 	var log messages
 	out := bounded{max: maxAnswer}
-	if err := outcome(ctx, "ffprobe", t.runOn(ctx, sketch, t.FFprobe, args, nil, &out, &log), &log); err != nil {
+	if err := outcome(ctx, "ffprobe", t.runOn(ctx, sketch, t.FFprobe, args, &out, &log), &log); err != nil {
 		return Info{}, err
 	}
 	var found probed

@@ -24,9 +24,9 @@ const (
 // from 4 on. The rest is as for run. A fault of what a stream comes from is
 // fail.Unavailable, however the program ended: it may have taken it for the
 // end of the file. A stream of fragments that ends within one is ErrCutShort.
-func (t Tools) runOn(ctx context.Context, in *Input, path string, args []string, stdin io.Reader, stdout io.Writer, log *messages, files ...*os.File) error {
+func (t Tools) runOn(ctx context.Context, in *Input, path string, args []string, stdout io.Writer, log *messages, files ...*os.File) error {
 	if !in.Streamed() {
-		err := t.run(ctx, path, args, stdin, stdout, log, append([]*os.File{in.file}, files...)...)
+		err := t.run(ctx, path, args, nil, stdout, log, append([]*os.File{in.file}, files...)...)
 		return in.blamed(err, log)
 	}
 	r, w, err := os.Pipe()
@@ -36,7 +36,7 @@ func (t Tools) runOn(ctx context.Context, in *Input, path string, args []string,
 	var seen tally
 	fed := make(chan error, 1)
 	go func() { fed <- in.feed(ctx, w, &seen) }()
-	err = t.run(ctx, path, args, stdin, stdout, log, append([]*os.File{r}, files...)...)
+	err = t.run(ctx, path, args, nil, stdout, log, append([]*os.File{r}, files...)...)
 	_ = r.Close() // nobody reads it any more: writing ends
 	if fault := <-fed; fault != nil {
 		return fail.Wrap(fail.Unavailable, fault, "read the input")

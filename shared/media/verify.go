@@ -28,7 +28,7 @@ func (t Tools) Verify(ctx context.Context, stored *Input, p Plan, made Result) (
 	defer done()
 	var log messages
 	out := bounded{max: maxAnswer}
-	err = outcome(ctx, "ffprobe", t.runOn(ctx, sketch, t.FFprobe, args, nil, &out, &log), &log)
+	err = outcome(ctx, "ffprobe", t.runOn(ctx, sketch, t.FFprobe, args, &out, &log), &log)
 	if err != nil && !fail.Is(err, fail.Invalid) {
 		return Result{}, err
 	}
@@ -89,7 +89,7 @@ func (p Plan) compare(found probed, made Result) (Result, error) {
 
 // demuxerOf is what ffmpeg reads a format with.
 func demuxerOf(f options.Format) string {
-	switch f {
+	switch f { //nolint:exhaustive // the others have one name for both
 	case options.M4A:
 		return movie.demuxer
 	case options.Opus, options.Ogg:
