@@ -52,7 +52,7 @@ func bombs(t *testing.T, media map[string][]byte) map[string][]byte {
 		"sound of 0 Hz":                    patch(mov, "sowt", 24, zero...),
 		"frames without end, fragments":    patch(media["frag.mp4"], "trun", 4, billion...),
 		"boxes in boxes":                   nested(20_000),
-		"an index that is packed":          packedIndex(t, 256<<20),
+		"an index that is packed":          packedIndex(t, 64<<20),
 		"an index said to be 4 GB":         append(patch(media["a.mp4"], "moov", -8, most...), 0),
 		"mkv, time scale 0":                patch(mkv, "\x2A\xD7\xB1\x83", 0, zero[:3]...),
 		"mkv, time scale 2^24":             patch(mkv, "\x2A\xD7\xB1\x83", 0, most[:3]...),

@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -46,6 +48,7 @@ type verdictOnCase struct {
 // corpus names a share of the files to the process that tries them.
 type corpus struct {
 	Folder    string
+	Program   string // that tries them
 	Shard, Of int
 	Mutations int // of each file whose name begins with "good "
 }
@@ -184,11 +187,13 @@ func TestHostileFilesReachNothing(t *testing.T) {
 			}
 		}
 	}
-	shards := max(1, runtime.GOMAXPROCS(0))
+	program, shards := trier(t), max(1, runtime.GOMAXPROCS(0))
 	var wg sync.WaitGroup
 	tried := make([]int, shards)
 	for i := range shards {
-		wg.Go(func() { tried[i] = traced(t, corpus{Folder: folder, Shard: i, Of: shards, Mutations: mutations}) })
+		wg.Go(func() {
+			tried[i] = traced(t, corpus{Folder: folder, Program: program, Shard: i, Of: shards, Mutations: mutations})
+		})
 	}
 	wg.Wait()
 	if n := c.calls.Load(); n != 0 {
@@ -202,6 +207,25 @@ func TestHostileFilesReachNothing(t *testing.T) {
 	if want := len(media)*mutations + len(media) + 100; all < want {
 		t.Errorf("only %d files were tried, want at least %d", all, want)
 	}
+}
+
+// trier is the program that tries the files: this one, but without the race
+// detector, which would be started with each ffprobe and each ffmpeg, and cost
+// as much as these.
+func trier(t *testing.T) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, ok := debug.ReadBuildInfo(); !ok || !slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		return self
+	}
+	program := filepath.Join(t.TempDir(), "trier")
+	if out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return program
 }
 
 // goodFiles makes a short sample of each kind, several at once.
@@ -244,12 +268,7 @@ func traced(t *testing.T, c corpus) (tried int) {
 		return 0
 	}
 	trace := filepath.Join(t.TempDir(), "trace")
-	self, err := os.Executable()
-	if err != nil {
-		t.Error(err)
-		return 0
-	}
-	cmd := strace(t.Context(), trace, "inject=seccomp:retval=0", self)
+	cmd := strace(t.Context(), trace, "inject=seccomp:retval=0", c.Program)
 	cmd.Env = append(os.Environ(), "MEDIA_TEST_CORPUS="+string(order), "GOMAXPROCS=1") // one encoder each
 	var complaints bytes.Buffer
 	cmd.Stderr = &complaints

@@ -18,8 +18,6 @@ var watched = []string{
 }
 
 var (
-	lineOfTrace = regexp.MustCompile(`^\d+<([^>]*)> (\w+)\((.*)`)
-	nameInTrace = regexp.MustCompile(`"((?:[^"\\]|\\.)*)"`)
 	// opened are what programs may look for without a file asking for it:
 	// their libraries, what these want to know of the machine, and the
 	// files that they are handed.
@@ -40,6 +38,18 @@ type seen struct {
 	bad   []string // those that no file should lead to, with the last mark before them
 }
 
+// parts takes a line such as `17<ffmpeg> openat(AT_FDCWD, "/a", O_RDONLY) = 3`
+// apart; one that tells of no call, or of its end, has none.
+func parts(line string) (by, call, args string) {
+	_, line, _ = strings.Cut(line, "<")
+	by, line, _ = strings.Cut(line, "> ")
+	call, args, _ = strings.Cut(line, "(")
+	if args == "" || strings.Contains(call, " ") {
+		return by, "", ""
+	}
+	return by, call, args
+}
+
 // readTrace reads what strace has written.
 func readTrace(path string) (s seen, err error) {
 	f, err := os.Open(path)
@@ -50,18 +60,13 @@ func readTrace(path string) (s seen, err error) {
 	at := ""
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
-		m := lineOfTrace.FindStringSubmatch(lines.Text())
-		if m == nil {
-			continue // a call that is resumed, or an end
-		}
-		by, call, args, name := m[1], m[2], m[3], ""
-		if n := nameInTrace.FindStringSubmatch(args); n != nil {
-			name = n[1]
-		}
+		by, call, args := parts(lines.Text())
+		_, name, _ := strings.Cut(args, `"`)
+		name, _, _ = strings.Cut(name, `"`)
 		if after, ok := strings.CutPrefix(name, mark); ok {
 			at = after
 		}
-		if by != "ffmpeg" && by != "ffprobe" && (by != "exe" || call != "execve") {
+		if call == "" || by != "ffmpeg" && by != "ffprobe" && (by != "exe" || call != "execve") {
 			continue // the test itself, and what becomes the program
 		}
 		if s.calls++; !permitted(call, args, name) {
@@ -75,7 +80,7 @@ func readTrace(path string) (s seen, err error) {
 func permitted(call, args, name string) bool {
 	switch call {
 	case "open", "openat":
-		return opened.MatchString(name)
+		return !strings.Contains(name, "..") && opened.MatchString(name)
 	case "clone", "clone3":
 		return strings.Contains(args, "CLONE_THREAD")
 	case "seccomp":
