@@ -32,6 +32,9 @@ func (d Deps) attempt(ctx context.Context, j job.Job, holder string) ([]job.Resu
 	defer cancel()
 	_, frame := j.Options.Cover.At()
 	video, release, err := d.open(bounded, blob.Videos, j.Source, frame)
+	if fail.Is(err, fail.NotFound) {
+		err = fail.New(fail.Invalid, "The uploaded video is no longer there.")
+	}
 	if err != nil {
 		return nil, beat.verdict(err)
 	}
@@ -67,7 +70,7 @@ func (d Deps) make(ctx, bounded context.Context, video *media.Input, plan media.
 	made, err := conversion.Wait()
 	switch {
 	case storing == nil && err == nil:
-		made, err = d.check(bounded, stored, plan, made)
+		made, err = d.verify(bounded, stored, plan, made)
 	case storing != nil && (err == nil || errors.Is(err, media.ErrUnread)):
 		err = fail.Wrap(fail.Unavailable, storing, "store the audio")
 	}
@@ -80,17 +83,21 @@ func (d Deps) make(ctx, bounded context.Context, video *media.Input, plan media.
 	return job.Result{FID: stored.ID, Format: string(f), Bytes: stored.Bytes, Duration: made.Duration}, nil
 }
 
-// check looks at what was stored.
-func (d Deps) check(ctx context.Context, stored blob.Info, plan media.Plan, made media.Result) (media.Result, error) {
+// verify looks at what was stored.
+func (d Deps) verify(ctx context.Context, stored blob.Info, plan media.Plan, made media.Result) (media.Result, error) {
 	if stored.Bytes != made.Bytes {
 		return made, fail.New(fail.Unavailable, "The audio was not stored whole.")
 	}
 	audio, release, err := d.open(ctx, blob.Audio, stored.ID, false)
 	if err != nil {
-		return made, fail.Wrap(fail.Unavailable, err, "open the audio")
+		return made, fail.Wrap(fail.Unavailable, err, "look at the audio")
 	}
 	defer release()
-	return d.Media.Verify(ctx, audio, plan, made)
+	made, odd, err := d.Media.Verify(ctx, audio, plan, made)
+	if len(odd) > 0 {
+		slog.WarnContext(ctx, "a result is not quite as planned", "fid", stored.ID, "format", string(made.Format), "differences", odd)
+	}
+	return made, err
 }
 
 // open returns a blob: as a file where the store has one here, otherwise
@@ -98,10 +105,10 @@ func (d Deps) check(ctx context.Context, stored blob.Info, plan media.Plan, made
 func (d Deps) open(ctx context.Context, bucket blob.Bucket, id string, pictures bool) (*media.Input, func(), error) {
 	r, err := d.Blobs.Open(ctx, bucket, id)
 	if fail.Is(err, fail.NotFound) {
-		return nil, nil, fail.New(fail.Invalid, "The uploaded video is no longer there.")
+		return nil, nil, err
 	}
 	if err != nil {
-		return nil, nil, fail.Wrap(fail.Unavailable, err, "open the video")
+		return nil, nil, fail.Wrap(fail.Unavailable, err, "open the blob")
 	}
 	if local, ok := r.(blob.Local); ok {
 		return media.Local(local.File()), func() { _ = r.Close() }, nil

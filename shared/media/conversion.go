@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/options"
@@ -28,7 +29,7 @@ type Conversion struct {
 // Convert begins to make one of the results of a plan. Sound that is in the
 // codec of the format already, and that no option changes, is copied. Long MP3s
 // are decoded once and encoded by as many ffmpegs as there are CPUs, see
-// encode; anything else by one. progress, if not nil, is called from
+// encode; other formats by one. progress, if not nil, is called from
 // another goroutine with a per cent figure that grows, from 0 to 99: the
 // caller knows when all is done. It must not block.
 func (t Tools) Convert(ctx context.Context, in *Input, p Plan, f options.Format, progress func(percent int)) *Conversion {
@@ -38,10 +39,13 @@ func (t Tools) Convert(ctx context.Context, in *Input, p Plan, f options.Format,
 	meter := &meter{total: p.length(), share: in.share, report: progress, last: -1}
 	go func() {
 		defer close(c.done)
-		if length := p.length(); f != options.MP3 || p.copies(f) || length > 0 && length <= short {
-			c.err = c.whole(ctx, t, w, in, p, f, meter)
-		} else {
+		switch length := p.length(); {
+		case p.copies(f), f == options.MP3 && !p.cut() && length > 0 && length <= short:
+			c.err = c.whole(ctx, t, w, in, p, f, meter, t.encodeFile)
+		case f == options.MP3:
 			c.err = c.parts(ctx, t, w, in, p, meter)
+		default:
+			c.err = c.whole(ctx, t, w, in, p, f, meter, t.encodeDecoded)
 		}
 		if c.err != nil {
 			_ = w.CloseWithError(c.err)
@@ -84,14 +88,14 @@ func (c *Conversion) Wait() (Result, error) {
 // ErrUnread is the cause of a conversion's end whose reader has given up.
 var ErrUnread = errors.New("the conversion was not read to its end")
 
-// whole has one ffmpeg make the result in a temporary file.
-func (c *Conversion) whole(ctx context.Context, t Tools, w io.Writer, in *Input, p Plan, f options.Format, meter *meter) error {
+// whole has the result made in a temporary file.
+func (c *Conversion) whole(ctx context.Context, t Tools, w io.Writer, in *Input, p Plan, f options.Format, meter *meter, encode encoderOfFile) error {
 	out, err := TempFile(t.WorkDir)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = out.Close() }()
-	if c.made, err = t.encodeFile(ctx, in, out, p, f, meter); err != nil {
+	if c.made, err = encode(ctx, in, out, p, f, meter); err != nil {
 		return err
 	}
 	if _, err := out.Seek(0, io.SeekStart); err != nil {
@@ -102,6 +106,9 @@ func (c *Conversion) whole(ctx context.Context, t Tools, w io.Writer, in *Input,
 	}
 	return nil
 }
+
+// encoderOfFile writes the planned result to a file.
+type encoderOfFile func(ctx context.Context, in *Input, out *os.File, p Plan, f options.Format, meter *meter) (Result, error)
 
 // parts has several encoders make an MP3.
 func (c *Conversion) parts(ctx context.Context, t Tools, w io.Writer, in *Input, p Plan, meter *meter) error {

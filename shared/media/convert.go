@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -29,19 +29,9 @@ func (t Tools) encodeFile(ctx context.Context, in *Input, out *os.File, p Plan, 
 	if err := outcome(ctx, "ffmpeg", err, &log); err != nil {
 		return Result{}, err
 	}
-	if _, err := out.Seek(0, 0); err != nil {
-		return Result{}, fail.Wrap(fail.Unavailable, err, "rewind the output")
-	}
-	ended := &ProgramError{Program: "ffmpeg", Messages: log.String(), Err: fmt.Errorf("ended without an error, %d reported", log.errors)}
-	if log.has(faultsOfOutput...) {
-		return Result{}, fail.Wrap(fail.Unavailable, ended, "write the audio")
-	}
-	st, err := out.Stat()
+	made, err := p.written(out, f, meter.done, &log)
 	if err != nil {
-		return Result{}, fail.Wrap(fail.Unavailable, err, "measure the audio")
-	}
-	made := Result{
-		Format: f, Codec: p.codec(f), Duration: meter.done, SampleRate: p.rate(f), Channels: p.channels(), Bytes: st.Size(),
+		return Result{}, err
 	}
 	if p.copies(f) {
 		made.SampleRate, made.Channels = p.info.Audio.SampleRate, p.info.Audio.Channels
@@ -51,8 +41,50 @@ func (t Tools) encodeFile(ctx context.Context, in *Input, out *os.File, p Plan, 
 			return Result{}, fail.Wrap(fail.Internal, err, "read the MP3 that was made")
 		}
 	}
-	return made, p.judge(made.Duration, &log, ended)
+	return made, p.judge(made.Duration, &log)
 }
+
+// encodeDecoded writes the planned result to out, with one ffmpeg that decodes
+// and one that encodes. out is left at offset 0.
+func (t Tools) encodeDecoded(ctx context.Context, in *Input, out *os.File, p Plan, f options.Format, meter *meter) (Result, error) {
+	with, err := t.attach(p, f, 1)
+	if err != nil {
+		return Result{}, err
+	}
+	defer with.close()
+	args := append([]string{"-loglevel", "level+warning"}, with.args.inputs...)
+	args = append(append(args, "-map", "0:a"), t.encoderArgs(p, f)...)
+	args = append(append(args, with.args.outputs...), muxerArgs(f)...)
+	var log messages
+	d, err := t.through(ctx, in, p, p.rate(f), args, &log, meter, append([]*os.File{nil, out}, with.files...)...)
+	if err != nil {
+		return Result{}, err
+	}
+	made, err := p.written(out, f, d.length(p.rate(f)), &log)
+	if err != nil {
+		return Result{}, err
+	}
+	return made, p.judge(made.Duration, &d.log)
+}
+
+// written describes what is in out, of which ffmpeg may have failed to write
+// something and still ended well.
+func (p Plan) written(out *os.File, f options.Format, length time.Duration, log *messages) (Result, error) {
+	if log.has(faultsOfOutput...) {
+		return Result{}, fail.Wrap(fail.Unavailable, &ProgramError{Program: "ffmpeg", Messages: log.String(), Err: errEndedWell}, "write the audio")
+	}
+	st, err := out.Stat()
+	if err == nil {
+		_, err = out.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return Result{}, fail.Wrap(fail.Unavailable, err, "look at the audio")
+	}
+	return Result{Format: f, Codec: p.codec(f), Duration: length, SampleRate: p.rate(f), Channels: p.channels(), Bytes: st.Size()}, nil
+}
+
+// errEndedWell is how a program ended whose messages say otherwise.
+var errEndedWell = errors.New("ended without an error")
 
 // readHead takes the length from the header of an MP3, which counts frames. Of
 // a copy, timestamps tell something else only where they are nonsense.
@@ -125,26 +157,18 @@ func (i Info) inputArgs() []string {
 func (p Plan) track() string { return "0:" + strconv.Itoa(p.info.Audio.Index) }
 
 // decodeArgs make ffmpeg decode the sound as the result will have it, and
-// nothing else; extra filters come last.
-func (p Plan) decodeArgs(rate, channels int, extra ...string) []string {
-	args := append(p.info.inputArgs(), p.soundArgs(rate, channels, extra...)...)
+// nothing else.
+func (p Plan) decodeArgs(rate, channels int) []string {
+	args := append(p.info.inputArgs(), p.soundArgs(rate, channels)...)
 	return append(args, "-map_metadata", "-1", "-map_chapters", "-1")
 }
 
 // soundArgs make ffmpeg decode the chosen track, at a rate and with channels
-// that the format has. A part of it is cut out by counting samples, before
-// anything else is done to them.
-func (p Plan) soundArgs(rate, channels int, extra ...string) []string {
+// that the format has.
+func (p Plan) soundArgs(rate, channels int) []string {
 	a := p.info.Audio
 	args := []string{"-map", p.track(), "-ar", strconv.Itoa(rate), "-ac", strconv.Itoa(channels)}
 	var filters []string
-	if p.cut() {
-		trim := "atrim=start_sample=" + samplesAt(p.opt.Start.Duration(), a.SampleRate)
-		if p.opt.End != 0 {
-			trim += ":end_sample=" + samplesAt(p.opt.End.Duration(), a.SampleRate)
-		}
-		filters = append(filters, trim, "asetpts=N/SR/TB")
-	}
 	if longest := p.info.longest; longest > 0 { // how long it is in truth is counted, see judgement and splitter
 		args = append(args, "-t", strconv.Itoa(2*int(longest/time.Second)+2))
 	}
@@ -155,19 +179,13 @@ func (p Plan) soundArgs(rate, channels int, extra ...string) []string {
 		filters = append(filters, "aformat=sample_rates="+strconv.Itoa(rate)+":channel_layouts="+layouts[channels])
 		filters = append(filters, p.level.filters(rate)...)
 	}
-	if filters = append(filters, extra...); len(filters) > 0 {
+	if len(filters) > 0 {
 		args = append(args, "-af", strings.Join(filters, ","))
 	}
 	return args
 }
 
 var layouts = map[int]string{1: "mono", 2: "stereo"}
-
-// samplesAt counts the samples before a time.
-func samplesAt(at time.Duration, rate int) string {
-	s, ms := int64(at/time.Second), int64(at%time.Second/time.Millisecond)
-	return strconv.FormatInt(s*int64(rate)+(ms*int64(rate)+500)/1000, 10)
-}
 
 // evenOdd makes a filter that mixes even channels to the left and odd ones to the right, at equal
 // parts ("<" makes the gains add up to 1).

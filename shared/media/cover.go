@@ -31,9 +31,11 @@ type cover struct {
 }
 
 const (
-	// maxCover is the largest picture that is carried over, in bytes. A frame
-	// of a video is never as large.
-	maxCover = 4 << 20
+	// maxCover is the largest picture that is carried over, in bytes: in Base64
+	// it must be among what Verify sees. A frame of a video is never as large.
+	maxCover = 3 << 20
+	// maxSide is the longest side of one, in pixels.
+	maxSide = 4096
 	// coverSide is the longest side of a frame that becomes a cover, in pixels.
 	coverSide = 1280
 )
@@ -48,22 +50,28 @@ func (t Tools) cover(ctx context.Context, in *Input, info Info, wanted options.C
 		return nil, nil
 	case frame && !info.film:
 		return nil, fail.New(fail.Invalid, "There is no cover to take: the file has no moving pictures.")
+	case frame && info.whole > 0 && at >= info.whole:
+		return nil, noFrame(at)
 	case frame:
 		return t.frame(ctx, in, info, at)
 	case info.picture == nil:
 		return nil, nil
 	}
-	args := []string{"-map", "0:" + strconv.Itoa(info.picture.stream), "-frames:v", "1"}
+	which := []string{"-map", "0:" + strconv.Itoa(info.picture.stream), "-frames:v", "1"}
+	ways := [][]string{stillArgs()}
 	if info.picture.codec == "mjpeg" || info.picture.codec == "png" {
-		args = append(args, "-c:v", "copy")
-	} else {
-		args = append(args, stillArgs()...)
+		ways = [][]string{{"-c:v", "copy"}, stillArgs()}
 	}
-	c, err := t.still(ctx, in, info, nil, args)
-	if err != nil && !fail.Is(err, fail.Invalid) {
-		return nil, err
+	for _, way := range ways {
+		c, err := t.still(ctx, in, info, nil, slices.Concat(which, way))
+		if err != nil && !fail.Is(err, fail.Invalid) {
+			return nil, err
+		}
+		if c != nil && err == nil {
+			return c, nil
+		}
 	}
-	return c, nil
+	return nil, nil
 }
 
 // indexed are the demuxers that seek to where they are told.
@@ -81,14 +89,17 @@ func (t Tools) frame(ctx context.Context, in *Input, info Info, at time.Duration
 	if c == nil && (err == nil || fail.Is(err, fail.Invalid)) {
 		c, err = t.still(ctx, in, info, nil, append(frameArgs(), stillArgs("select=gte(t\\,"+second+")")...))
 	}
-	missing := fail.New(fail.Invalid, "There is no picture at %s of the video, which was asked for as the cover.", at)
 	switch {
 	case err == nil && c == nil:
-		return nil, missing
+		return nil, noFrame(at)
 	case fail.Is(err, fail.Invalid):
-		return nil, because(missing, err)
+		return nil, because(noFrame(at), err)
 	}
 	return c, err
+}
+
+func noFrame(at time.Duration) error {
+	return fail.New(fail.Invalid, "There is no picture at %s of the video, which was asked for as the cover.", at)
 }
 
 func frameArgs() []string { return []string{"-map", "0:V:0", "-frames:v", "1"} }
@@ -109,12 +120,19 @@ func (t Tools) still(ctx context.Context, in *Input, info Info, before, after []
 	args = append(args, "-map_metadata", "-1", "-f", "image2pipe", "pipe:1")
 	var log messages
 	out := bounded{max: maxCover}
-	if err := outcome(ctx, "ffmpeg", t.runOn(ctx, in, t.FFmpeg, args, &out, &log), &log); err != nil {
+	err := outcome(ctx, "ffmpeg", t.runOn(ctx, in, t.FFmpeg, args, &out, &log), &log)
+	if out.over && ctx.Err() == nil {
+		return nil, nil
+	}
+	if err != nil {
 		return nil, err
 	}
 	config, kind, _ := image.DecodeConfig(bytes.NewReader(out.Bytes()))
-	if kind == "" {
+	if kind == "" || config.Width > maxSide || config.Height > maxSide {
 		return nil, nil
+	}
+	if _, _, err := image.Decode(bytes.NewReader(out.Bytes())); err != nil {
+		return nil, nil //nolint:nilerr // ffmpeg would fail over it when it writes the result
 	}
 	return &cover{data: out.Bytes(), kind: kind, width: config.Width, height: config.Height}, nil
 }

@@ -2,9 +2,9 @@ package media
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"runtime"
@@ -100,11 +100,10 @@ func (e *encoding) convert(ctx context.Context, in *Input, w io.Writer) (encoded
 	ctx, end := context.WithCancelCause(ctx)
 	k := &work{encoding: e, ctx: ctx, end: end, pieces: make(chan piece, 2*n+2), ahead: make(chan struct{}, 2*n+1)}
 	s := &splitter{work: k, most: n, size: e.frame * e.channels * sampleBytes}
-	var log messages
+	var d *decoding
 	var decoded error
 	k.programs.Go(func() {
-		args := append(append(programArgs(), e.plan.decodeArgs(e.rate, e.channels)...), "-c:a", "pcm_f32le", "-f", "f32le", "pipe:1")
-		decoded = outcome(ctx, "ffmpeg", e.tools.runOn(ctx, in, e.tools.FFmpeg, args, s, &log), &log)
+		d, decoded = e.tools.decode(ctx, in, e.plan, e.rate, e.channels, s)
 		if decoded == nil {
 			decoded = s.finish()
 		}
@@ -122,7 +121,7 @@ func (e *encoding) convert(ctx context.Context, in *Input, w io.Writer) (encoded
 	}
 	k.programs.Wait()
 	end(nil)
-	return e.settle(ctx, made, s, err, decoded, &log)
+	return e.settle(ctx, made, s, err, decoded, &d.log)
 }
 
 // settle finds out what came of it: what is wrong with the sound matters more
@@ -138,8 +137,7 @@ func (e *encoding) settle(ctx context.Context, made joined, s *splitter, err, de
 		return encoded{}, fail.Wrap(fail.Unavailable, err, "encode")
 	}
 	length := time.Duration(s.samples) * time.Second / time.Duration(e.rate)
-	ended := &ProgramError{Program: "ffmpeg", Messages: log.String(), Err: fmt.Errorf("ended without an error, %d reported", log.errors)}
-	if err := e.plan.judge(length, log, ended); err != nil {
+	if err := e.plan.judge(length, log); err != nil {
 		return encoded{}, err
 	}
 	details := mp3.Details{Delay: lameDelay, Samples: s.samples, Encoder: "LAME3.100", Quality: -1}
@@ -159,25 +157,22 @@ func (e *encoding) settle(ctx context.Context, made joined, s *splitter, err, de
 	}, nil
 }
 
-// start starts one more encoder. The first also writes the tags.
-func (k *work) start() error {
-	with := &attachments{}
-	first := len(k.encoders) == 0
-	if first {
-		var err error
-		if with, err = k.tools.attach(k.plan, options.MP3, 1); err != nil {
-			return err
-		}
-	}
+// start starts one more encoder.
+func (k *work) start() {
 	c := &encoder{feed: newFeed(k.ctx, 2*(k.run+early+overlap+late)), pile: newPile()}
 	c.frames = mp3.NewScanner(c.pile)
+	args := append(programArgs(), "-f", "f32le", "-ar", strconv.Itoa(k.rate), "-ac", strconv.Itoa(k.channels), "-i", "pipe:0")
+	args = append(args, k.tools.encoderArgs(k.plan, options.MP3)...)
+	// At the highest bit rate next to nothing is left to save up, nor to raise; a
+	// variable one need not save up.
+	if k.plan.opt.Quality != "" || k.tools.mp3Bitrate(k.plan) == 320_000 {
+		args = append(args, "-reservoir", "0")
+	}
+	args = append(args, "-id3v2_version", "0", "-write_xing", "0", "-flush_packets", "1", "-f", "mp3", "pipe:1")
 	k.encoders = append(k.encoders, c)
 	k.programs.Go(func() {
-		defer with.close()
 		var log messages
-		// No input and no output by descriptor: these are pipes.
-		files := append([]*os.File{nil, nil}, with.files...)
-		err := k.tools.run(k.ctx, k.tools.FFmpeg, k.encoderArgs(with, first), c.feed, c.pile, &log, files...)
+		err := k.tools.run(k.ctx, k.tools.FFmpeg, args, c.feed, c.pile, &log)
 		if err == nil {
 			c.pile.close(io.EOF)
 			return
@@ -186,23 +181,32 @@ func (k *work) start() error {
 		c.pile.close(err)
 		k.end(err)
 	})
-	return nil
 }
 
-// encoderArgs are those of one encoder.
-func (e *encoding) encoderArgs(with *attachments, first bool) []string {
-	args := append(programArgs(), "-f", "f32le", "-ar", strconv.Itoa(e.rate), "-ac", strconv.Itoa(e.channels), "-i", "pipe:0")
-	args = append(append(args, with.args.inputs...), "-map", "0:a")
-	args = append(args, e.tools.encoderArgs(e.plan, options.MP3)...)
-	// At the highest bit rate next to nothing is left to save up, nor to raise; a
-	// variable one need not save up.
-	if e.plan.opt.Quality != "" || e.tools.mp3Bitrate(e.plan) == 320_000 {
-		args = append(args, "-reservoir", "0")
+// id3 makes the tag of an MP3, which goes before the first frame; none where
+// there is nothing to tell. ffmpeg writes it with the size last, which a pipe
+// does not take: so it goes into a file, with next to no sound.
+func (t Tools) id3(ctx context.Context, p Plan) ([]byte, error) {
+	out, err := TempFile(t.WorkDir)
+	if err != nil {
+		return nil, err
 	}
-	if first {
-		args = append(append(args, with.args.outputs...), "-id3v2_version", "4")
-	} else {
-		args = append(args, "-id3v2_version", "0")
+	defer func() { _ = out.Close() }()
+	with, err := t.attach(p, options.MP3, 1)
+	if err != nil {
+		return nil, err
 	}
-	return append(args, "-write_xing", "0", "-flush_packets", "1", "-f", "mp3", "pipe:1")
+	defer with.close()
+	args := append(programArgs(), "-f", "f32le", "-ar", "8000", "-ac", "1", "-i", "pipe:0")
+	args = append(append(args, with.args.inputs...), "-map", "0:a", "-c:a", "libmp3lame")
+	args = append(append(args, with.args.outputs...), muxerArgs(options.MP3)...)
+	var log messages
+	silence := bytes.NewReader(make([]byte, 1152*sampleBytes))
+	if err := t.run(ctx, t.FFmpeg, args, silence, nil, &log, append([]*os.File{nil, out}, with.files...)...); err != nil {
+		return nil, ofEncoder(err, &log)
+	}
+	if _, err := out.Seek(0, io.SeekStart); err != nil {
+		return nil, fail.Wrap(fail.Unavailable, err, "read the tag")
+	}
+	return mp3.NewScanner(out).Tag()
 }

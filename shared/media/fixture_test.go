@@ -150,7 +150,10 @@ func convertInput(t *testing.T, in *Input, opt options.Options) (Info, Result, *
 	}
 	m, err := save(tools(t).Convert(t.Context(), in, p, opt.Outputs()[0], nil), out)
 	if err == nil {
-		m, err = tools(t).Verify(t.Context(), Local(out), p, m)
+		var odd []string
+		if m, odd, err = tools(t).Verify(t.Context(), Local(out), p, m); len(odd) > 0 {
+			t.Errorf("odd: %q", odd)
+		}
 	}
 	return info, m, out, err
 }

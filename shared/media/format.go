@@ -45,6 +45,9 @@ func (p Plan) copies(f options.Format) bool {
 		}
 		return false
 	}
+	if f == options.FLAC && (p.info.Container != "flac" || p.info.Duration == 0) {
+		return false // ffmpeg would keep a count of samples that is wrong or missing
+	}
 	return p.info.Audio.Codec == codecs[f]
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/media/mp4"
 )
 
-// Input is what Probe and Convert read: a file of this machine, or one that is
+// Input is what Probe, Prepare, Convert and Verify read: a file of this machine, or one that is
 // streamed to the programs while it is fetched from elsewhere. It is for one
 // call at a time.
 type Input struct {
@@ -43,7 +43,7 @@ const (
 func Local(f *os.File) *Input { return &Input{at: f, file: f} }
 
 // Open makes an Input of something of size bytes that is elsewhere. Reads of r
-// must end with the ctx that Probe and Convert are given; an error of them is
+// must end with the ctx that those are given; an error of them is
 // fail.Unavailable there.
 //
 // It looks at the beginning, which tells whether it is of a kind that is

@@ -22,7 +22,7 @@ func (k *work) join(w io.Writer) (made joined, err error) {
 	if err != nil {
 		return made, err
 	}
-	tag, err := p.encoder.frames.Tag()
+	tag, err := k.tools.id3(k.ctx, k.plan)
 	if err != nil {
 		return made, err
 	}

@@ -24,11 +24,9 @@ const ceiling = -2.0
 // the result will have it, in one pass of ffmpeg's ebur128. Silence is left
 // as it is.
 func (t Tools) measure(ctx context.Context, in *Input, p Plan) (level, error) {
-	args := []string{"-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info"}
-	args = append(args, p.decodeArgs(p.info.Audio.SampleRate, p.channels(), "ebur128=peak=true:framelog=verbose")...)
-	args = append(args, "-f", "null", "-")
+	args := []string{"-loglevel", "level+info", "-af", "ebur128=peak=true:framelog=verbose", "-f", "null", "-"}
 	var log messages
-	if err := outcome(ctx, "ffmpeg", t.runOn(ctx, in, t.FFmpeg, args, nil, &log), &log); err != nil {
+	if _, err := t.through(ctx, in, p, p.info.Audio.SampleRate, args, &log, nil); err != nil {
 		return level{}, err
 	}
 	loudness, peak, err := readLevel(log.String())
@@ -52,7 +50,7 @@ var (
 )
 
 // readLevel reads the summary at the end of what ffmpeg wrote: the last lines
-// of their kind, since tags of the file are written before.
+// of their kind.
 func readLevel(log string) (loudness, peak float64, err error) {
 	for _, one := range []struct {
 		line *regexp.Regexp

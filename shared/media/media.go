@@ -98,7 +98,8 @@ type Stream struct {
 	Language   string        // as the file has it, mostly ISO 639-2; may be empty
 	Duration   time.Duration // as the stream says; zero where it does not
 
-	standard bool // marked as the default
+	lead     time.Duration // from the beginning of the file to that of the stream
+	standard bool          // marked as the default
 	tags     map[string]string
 }
 
@@ -108,7 +109,7 @@ type Chapter struct {
 	Title      string // as long as a tag; may be empty
 }
 
-// Tags are those of a file; each may be empty, and has at most 500
+// Tags are those of a file; each may be empty, and has at most 1,000
 // characters of valid UTF-8.
 type Tags struct {
 	Title, Artist, Album string

@@ -56,7 +56,7 @@ func show(t *testing.T, f *os.File) (s shown) {
 	return s
 }
 
-// film2 is a film with two tracks, a title, chapters and no cover.
+// filmWithAll is a film with two tracks, a title, chapters and no cover.
 func filmWithAll(t *testing.T) []byte {
 	t.Helper()
 	chapters := file(t, []byte(";FFMETADATA1\ntitle=Whole; film = 1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=2500\ntitle=First #1\n"+
@@ -208,7 +208,7 @@ func TestWishesThatAFileCannotFulfil(t *testing.T) {
 		opt     options.Options
 		want    string
 	}{
-		"start behind the end":   {wave(44100, 44100, 1), options.Options{Start: options.Time(2 * time.Second)}, "only 1s long"},
+		"start behind the end":   {wave(44100, 44100, 1), options.Options{Start: options.Time(2 * time.Second)}, "It ends at 1s."},
 		"frame of a sound":       {wave(44100, 44100, 1), options.Options{Cover: "0"}, "no moving pictures"},
 		"frame behind the end":   {filmWithAll(t), options.Options{Cover: "100"}, "no picture at 1m40s"},
 		"language without a tag": {wave(44100, 44100, 1), options.Options{Track: "en"}, "the file has 0."},
@@ -420,4 +420,18 @@ func TestAFrameIsTakenAtATime(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestALongMP3HasALargeTag has a cover that no buffer of ffmpeg holds.
+func TestALongMP3HasALargeTag(t *testing.T) {
+	content := sample(t, "noisy.mp4", "-f lavfi -i nullsrc=s=640x480:r=1:d=45,geq=random(1)*255:128:128 -f lavfi -i sine=d=45 -c:v libx264 -preset ultrafast -crf 1 -pix_fmt yuv420p -c:a aac")
+	_, m, out, err := convertInput(t, local(t, content), options.Options{Cover: "20", Title: "large"})
+	if err != nil || (m.Duration-45*time.Second).Abs() > 50*time.Millisecond {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	s := show(t, out)
+	if len(s.Streams) != 2 || s.Streams[1].Width != 640 || s.Format.Tags["title"] != "large" {
+		t.Errorf("%+v", s)
+	}
+	samples(t, out)
 }

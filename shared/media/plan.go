@@ -1,6 +1,7 @@
 package media
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -32,8 +33,8 @@ func (t Tools) Prepare(ctx context.Context, in *Input, info Info, opt options.Op
 		return Plan{}, err
 	}
 	p := Plan{info: info, opt: opt, tags: info.Tags.with(opt)}
-	if info.Duration > 0 && opt.Start.Duration() >= info.Duration {
-		return Plan{}, pastEnd(info.Duration)
+	if start, _ := p.part(); info.Duration > 0 && start >= info.Duration {
+		return Plan{}, p.pastEnd()
 	}
 	p.chapters = p.within(info.Chapters)
 	var err error
@@ -48,8 +49,13 @@ func (t Tools) Prepare(ctx context.Context, in *Input, info Info, opt options.Op
 	return p, nil
 }
 
-func pastEnd(length time.Duration) error {
-	return fail.New(fail.Invalid, "The sound is only %s long: it ends before the start that was asked for.", length.Round(time.Millisecond))
+// pastEnd is the error where no sound is in the part that was asked for.
+func (p Plan) pastEnd() error {
+	const text = "There is no sound in the part that was asked for."
+	if p.info.Duration == 0 {
+		return fail.New(fail.Invalid, text)
+	}
+	return fail.New(fail.Invalid, text+" It ends at %s.", (p.info.Audio.lead + p.info.Duration).Round(time.Millisecond))
 }
 
 // choose makes the track that was asked for the one to convert.
@@ -87,12 +93,22 @@ func (i *Info) listTracks() string {
 // cut reports whether only a part of the sound is wanted.
 func (p Plan) cut() bool { return p.opt.Start != 0 || p.opt.End != 0 }
 
+// part is what is wanted, counted from the first sample: the sound may begin
+// later than the video. A zero end is the end.
+func (p Plan) part() (start, end time.Duration) {
+	start = max(0, p.opt.Start.Duration()-p.info.Audio.lead)
+	if p.opt.End != 0 {
+		end = max(1, p.opt.End.Duration()-p.info.Audio.lead)
+	}
+	return start, end
+}
+
 // length is how long the result will be; zero where nobody knows.
 func (p Plan) length() time.Duration {
-	start, end := p.opt.Start.Duration(), p.opt.End.Duration()
+	start, end := p.part()
 	switch {
 	case end > 0 && (p.info.Duration == 0 || end < p.info.Duration):
-		return end - start
+		return max(0, end-start)
 	case p.info.Duration > 0:
 		return p.info.Duration - start
 	}
@@ -100,18 +116,27 @@ func (p Plan) length() time.Duration {
 }
 
 // within returns the chapters of the part that is wanted, counted from its
-// beginning.
+// beginning: in order, none in another or behind the end, since no format keeps
+// such ones, and none shorter than a millisecond.
 func (p Plan) within(all []Chapter) []Chapter {
-	if !p.cut() {
-		return all
+	start, end := p.part()
+	start += p.info.Audio.lead
+	if length := p.length(); length > 0 {
+		end = start + length
+	} else if end > 0 {
+		end += p.info.Audio.lead
 	}
-	start, end := p.opt.Start.Duration(), p.opt.End.Duration()
+	all = slices.Clone(all)
+	slices.SortStableFunc(all, func(a, b Chapter) int { return cmp.Compare(a.Start, b.Start) })
 	var kept []Chapter
-	for _, c := range all {
+	for i, c := range all {
+		if i+1 < len(all) {
+			c.End = min(c.End, all[i+1].Start)
+		}
 		if end > 0 {
 			c.End = min(c.End, end)
 		}
-		if c.Start = max(c.Start, start); c.End > c.Start {
+		if c.Start = max(c.Start, start); c.End >= c.Start+time.Millisecond {
 			kept = append(kept, Chapter{Start: c.Start - start, End: c.End - start, Title: c.Title})
 		}
 	}
@@ -119,18 +144,16 @@ func (p Plan) within(all []Chapter) []Chapter {
 }
 
 // judge finds out whether sound that was decoded without an error is worth
-// anything; got is the length of what came out, because of what is for the
-// operator.
-func (p Plan) judge(got time.Duration, log *messages, ended error) error {
+// anything; got is the length of what came out.
+func (p Plan) judge(got time.Duration, log *messages) error {
 	info := p.info
-	if start := p.opt.Start.Duration(); start > 0 && got == 0 && log.errors == 0 {
-		return pastEnd(info.Duration)
+	start, end := p.part()
+	if p.cut() && got == 0 && log.errors == 0 {
+		return p.pastEnd()
 	}
-	if end := p.opt.End.Duration(); end > 0 && info.claimed > end {
+	if end > 0 && info.claimed > end {
 		info.claimed, info.oddly = end, false // the rest was not looked at
 	}
-	if p.cut() {
-		info.claimed = max(0, info.claimed-p.opt.Start.Duration())
-	}
-	return judgement(info, got, log, ended)
+	info.claimed = max(0, info.claimed-start)
+	return judgement(info, got, log, &ProgramError{Program: "ffmpeg", Messages: log.String(), Err: fmt.Errorf("%w, %d reported", errEndedWell, log.errors)})
 }

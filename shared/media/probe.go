@@ -34,7 +34,11 @@ func (t Tools) Probe(ctx context.Context, in *Input) (Info, error) {
 	defer done()
 	var log messages
 	out := bounded{max: maxAnswer}
-	if err := outcome(ctx, "ffprobe", t.runOn(ctx, sketch, t.FFprobe, args, &out, &log), &log); err != nil {
+	err = outcome(ctx, "ffprobe", t.runOn(ctx, sketch, t.FFprobe, args, &out, &log), &log)
+	if out.over && ctx.Err() == nil {
+		return Info{}, because(ErrDamaged, errAnswer)
+	}
+	if err != nil {
 		return Info{}, err
 	}
 	var found probed
@@ -50,7 +54,7 @@ func (t Tools) Probe(ctx context.Context, in *Input) (Info, error) {
 	}
 	info, err := found.info(kind)
 	if in.Streamed() && in.movie != nil && in.movie.Fragmented() {
-		info.Duration, info.claimed = 0, 0 // of the first fragment
+		info.forgetLength() // it is that of the first fragment
 	}
 	info.oddly = end == endsOddly || log.has(signsOfLoss...) // a stream shows ffmpeg less of them
 	info.longest = t.MaxDuration
@@ -61,23 +65,27 @@ func (t Tools) Probe(ctx context.Context, in *Input) (Info, error) {
 }
 
 // probedEntries are what ffprobe is asked for: the fields of probed.
-const probedEntries = "format=format_name,duration:format_tags:" +
-	"stream=index,codec_type,codec_name,sample_rate,channels,duration,bit_rate,bits_per_raw_sample,bits_per_sample:" +
+const probedEntries = "format=format_name,start_time,duration:format_tags:" +
+	"stream=index,codec_type,codec_name,sample_rate,channels,start_time,duration,bit_rate,bits_per_raw_sample,bits_per_sample:" +
 	"stream_disposition=default,attached_pic:stream_tags:chapter=start_time,end_time:chapter_tags=title"
 
 // maxAnswer bounds what it may say, in bytes.
 const maxAnswer = 4 << 20
 
+var errAnswer = errors.New("the answer is too long")
+
 // bounded is a buffer that takes no more than max bytes.
 type bounded struct {
 	bytes.Buffer
-	max int
+	max  int
+	over bool // there was more
 }
 
 // Write fails past the bound, which ends the program by a broken pipe.
 func (b *bounded) Write(p []byte) (int, error) {
 	if b.Len()+len(p) > b.max {
-		return 0, errors.New("the answer is too long")
+		b.over = true
+		return 0, errAnswer
 	}
 	return b.Buffer.Write(p)
 }
@@ -92,6 +100,7 @@ type probed struct {
 	} `json:"chapters"`
 	Format struct {
 		Name     string            `json:"format_name"`
+		Start    string            `json:"start_time"`
 		Duration string            `json:"duration"`
 		Tags     map[string]string `json:"tags"`
 	} `json:"format"`
@@ -102,6 +111,7 @@ type probedStream struct {
 	Type        string            `json:"codec_type"`
 	Codec       string            `json:"codec_name"`
 	SampleRate  string            `json:"sample_rate"`
+	Start       string            `json:"start_time"`
 	Channels    int               `json:"channels"`
 	Duration    string            `json:"duration"`
 	Bitrate     string            `json:"bit_rate"`
@@ -119,7 +129,7 @@ func (p probed) info(k kind) (Info, error) {
 	for _, s := range p.Streams {
 		switch {
 		case s.Type == "audio":
-			info.Tracks = append(info.Tracks, s.track())
+			info.Tracks = append(info.Tracks, s.track(p.Format.Start))
 		case s.Type == "video" && s.Disposition["attached_pic"] == 1:
 			if info.picture == nil {
 				info.picture = &picture{stream: s.Index, codec: s.Codec}
@@ -138,11 +148,15 @@ func (p probed) info(k kind) (Info, error) {
 	return info, info.readable()
 }
 
-func (s probedStream) track() Stream {
+// track describes an audio stream of a file that begins at a time.
+func (s probedStream) track(begin string) Stream {
 	t := Stream{
 		Index: s.Index, Codec: s.Codec, SampleRate: number(s.SampleRate), Channels: s.Channels, Bitrate: number(s.Bitrate),
 		Bits: number(s.RawBits), Language: tag(s.Tags, "language"), Duration: seconds(s.Duration),
 		standard: s.Disposition["default"] == 1, tags: s.Tags,
+	}
+	if s.Start != "" && begin != "" {
+		t.lead = max(0, seconds(s.Start)-seconds(begin))
 	}
 	if t.Bits == 0 {
 		t.Bits = s.Bits
@@ -163,6 +177,14 @@ func (i *Info) use(track int) {
 	i.Duration = i.claimed
 	if i.Container == "ogg" { // Ogg has no tags but those of its streams
 		i.Tags = tagsOf(i.Audio.tags)
+	}
+}
+
+// forgetLength makes the length of the file and of all tracks unknown.
+func (i *Info) forgetLength() {
+	i.whole, i.claimed, i.Duration, i.Audio.Duration = 0, 0, 0, 0
+	for n := range i.Tracks {
+		i.Tracks[n].Duration = 0
 	}
 }
 
@@ -201,8 +223,11 @@ func tagsOf(tags map[string]string) Tags {
 	}
 }
 
+// maxTag is the longest value that is carried over, in characters.
+const maxTag = 1000
+
 // tag returns the first of the tags that is there, in any case of letters,
-// without control characters and cut to 500 characters.
+// without control characters and cut to maxTag.
 func tag(tags map[string]string, names ...string) string {
 	for _, name := range names {
 		for key, value := range tags {
@@ -215,8 +240,8 @@ func tag(tags map[string]string, names ...string) string {
 				}
 				return r
 			}, strings.ToValidUTF8(value, "\uFFFD")))
-			if r := []rune(value); len(r) > 500 {
-				value = string(r[:500])
+			if r := []rune(value); len(r) > maxTag {
+				value = strings.TrimSpace(string(r[:maxTag]))
 			}
 			if value != "" {
 				return value

@@ -93,9 +93,7 @@ func (s *splitter) begin(early int) error {
 		return s.stopped(context.Cause(s.ctx))
 	}
 	if s.runs < s.most {
-		if err := s.start(); err != nil {
-			return err
-		}
+		s.start()
 	}
 	s.current = s.encoders[s.runs%s.most]
 	s.pieces <- piece{encoder: s.current, early: early + s.current.spare}

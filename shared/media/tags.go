@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/options"
 )
@@ -38,8 +39,17 @@ func (t Tags) named() [][2]string {
 	return all
 }
 
-// escape protects what means something in ffmpeg's metadata files.
-var escape = strings.NewReplacer(`\`, `\\`, "=", `\=`, ";", `\;`, "#", `\#`, "\n", "\\\n")
+var escaper = strings.NewReplacer(`\`, `\\`, "=", `\=`, ";", `\;`, "#", `\#`, "\n", " ", "\r", " ")
+
+// escape protects what means something in ffmpeg's metadata files. A backslash
+// at the end, escaped or not, would join the next line to this one: hence a
+// space behind it.
+func escape(value string) string {
+	if strings.HasSuffix(value, `\`) {
+		value += " "
+	}
+	return escaper.Replace(value)
+}
 
 // metadata is a file in the format that ffmpeg reads and writes metadata in
 // (ffmpeg-formats(1), Metadata): tags, chapters, and for Ogg the cover.
@@ -47,24 +57,41 @@ func (p Plan) metadata(f options.Format) string {
 	var b strings.Builder
 	b.WriteString(";FFMETADATA1\n")
 	for _, t := range p.tags.named() {
-		fmt.Fprintf(&b, "%s=%s\n", t[0], escape.Replace(t[1]))
+		fmt.Fprintf(&b, "%s=%s\n", t[0], escape(t[1]))
 	}
 	if p.cover != nil && inComments(f) {
-		fmt.Fprintf(&b, "METADATA_BLOCK_PICTURE=%s\n", escape.Replace(p.cover.block()))
+		fmt.Fprintf(&b, "METADATA_BLOCK_PICTURE=%s\n", escape(p.cover.block()))
 	}
 	if commented(f) {
 		for i, c := range p.chapters {
-			fmt.Fprintf(&b, "CHAPTER%03d=%s\nCHAPTER%03dNAME=%s\n", i, clockOf(c.Start), i, escape.Replace(c.Title))
+			fmt.Fprintf(&b, "CHAPTER%03d=%s\nCHAPTER%03dNAME=%s\n", i, clockOf(c.Start), i, escape(c.Title))
 		}
 		return b.String()
 	}
 	for _, c := range p.chapters {
 		fmt.Fprintf(&b, "[CHAPTER]\nTIMEBASE=1/1000000\nSTART=%d\nEND=%d\n", c.Start.Microseconds(), c.End.Microseconds())
-		if c.Title != "" {
-			fmt.Fprintf(&b, "title=%s\n", escape.Replace(c.Title))
+		if title := c.titleFor(f); title != "" {
+			fmt.Fprintf(&b, "title=%s\n", escape(title))
 		}
 	}
 	return b.String()
+}
+
+// longestTitle is how many bytes the title of a chapter may have in an MP3:
+// ffmpeg 5.1 writes the size of a chapter of 128 bytes and more in a way that no
+// reader of ID3v2.4 understands.
+const longestTitle = 90
+
+// titleFor returns the title as the format can have it.
+func (c Chapter) titleFor(f options.Format) string {
+	if f != options.MP3 || len(c.Title) <= longestTitle {
+		return c.Title
+	}
+	end := longestTitle
+	for !utf8.RuneStart(c.Title[end]) {
+		end--
+	}
+	return strings.TrimSpace(c.Title[:end])
 }
 
 // commented reports whether the format has Vorbis comments (RFC 9639, 8.6).

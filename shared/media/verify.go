@@ -3,10 +3,8 @@ package media
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
@@ -14,77 +12,83 @@ import (
 )
 
 // Verify has ffprobe look at a result where it is stored, and compares what it
-// finds with what was planned and made: container, codec, length to a frame,
-// tags, chapters and cover. It returns the result as ffprobe sees it, which
-// knows the length of what is no MP3 better than the encoder. A disagreement
-// is fail.Unavailable: another attempt may do better.
-func (t Tools) Verify(ctx context.Context, stored *Input, p Plan, made Result) (Result, error) {
+// finds with what was planned and made. It returns the result as ffprobe sees
+// it, which knows the length of a copy. Another codec, rate or number of
+// channels, less sound than was made, or what cannot be read is
+// fail.Unavailable: another attempt may do better. What another attempt would
+// do again, such as a tag that the format changes, is returned in words for a
+// log, without what the owner wrote.
+func (t Tools) Verify(ctx context.Context, stored *Input, p Plan, made Result) (Result, []string, error) {
 	args := append([]string{"-hide_banner", "-loglevel", "level+warning"}, inputOptions(demuxerOf(made.Format))...)
 	args = append(args, "-of", "json", "-show_entries", probedEntries, inputFile)
 	sketch, done, err := t.sketch(stored)
 	if err != nil {
-		return Result{}, err
+		return made, nil, err
 	}
 	defer done()
 	var log messages
 	out := bounded{max: maxAnswer}
 	err = outcome(ctx, "ffprobe", t.runOn(ctx, sketch, t.FFprobe, args, &out, &log), &log)
 	if err != nil && !fail.Is(err, fail.Invalid) {
-		return Result{}, err
+		return made, nil, err
 	}
 	var found probed
+	var info Info
 	if err == nil {
 		err = json.Unmarshal(out.Bytes(), &found)
 	}
 	if err == nil {
-		made, err = p.compare(found, made)
+		info, err = found.info(kind{})
+	}
+	if err == nil {
+		err = p.wrong(info, made)
 	}
 	if err != nil {
-		return Result{}, fail.Wrap(fail.Unavailable, err, "check the %s", made.Format)
+		return made, nil, fail.Wrap(fail.Unavailable, err, "check the %s", made.Format)
 	}
-	return made, nil
-}
-
-// compare holds what ffprobe has found against what should be there.
-func (p Plan) compare(found probed, made Result) (Result, error) {
-	info, err := found.info(kind{})
-	if err != nil {
-		return made, errors.New("it has no sound")
-	}
-	var wrong []string
-	want := func(what string, got, want any) {
-		if got != want {
-			wrong = append(wrong, fmt.Sprintf("%s: %v, want %v", what, got, want))
-		}
-	}
-	a := info.Audio
-	want("codec", a.Codec, made.Codec)
-	if made.Format != options.Opus { // which is always decoded to 48 kHz
-		want("sample rate", a.SampleRate, made.SampleRate)
-	}
-	want("channels", a.Channels, made.Channels)
-	for _, t := range info.Tags.named() {
-		want("a tag too many: "+t[0], slices.ContainsFunc(p.tags.named(), func(o [2]string) bool { return o[0] == t[0] }), true)
-	}
-	for _, t := range p.tags.named() {
-		want("tag "+t[0], slices.Contains(info.Tags.named(), t), true) // what it says is the owner's, and not for a log
-	}
-	if chaptered(made.Format) {
-		want("chapters", len(info.Chapters), len(p.chapters))
-	}
-	if attachable(made.Format) || inComments(made.Format) {
-		want("cover", info.picture != nil, p.cover != nil)
-	}
-	if off := info.claimed - made.Duration; made.Duration > 0 && (off < -frameOf(a) || off > frameOf(a)+unheard(made)) {
-		wrong = append(wrong, fmt.Sprintf("length: %v, want %v", info.claimed, made.Duration))
-	}
-	if len(wrong) > 0 {
-		return made, errors.New(strings.Join(wrong, "; "))
-	}
-	if made.Format != options.MP3 || made.Duration == 0 || p.copies(made.Format) {
+	if p.copies(made.Format) {
 		made.Duration = info.claimed
 	}
-	return made, nil
+	return made, p.odd(info, made), nil
+}
+
+// wrong compares the sound.
+func (p Plan) wrong(info Info, made Result) error {
+	a := info.Audio
+	switch {
+	case a.Codec != made.Codec:
+		return fmt.Errorf("the codec is %s, want %s", a.Codec, made.Codec)
+	case a.SampleRate != made.SampleRate && made.Format != options.Opus: // which is always decoded to 48 kHz
+		return fmt.Errorf("the sample rate is %d, want %d", a.SampleRate, made.SampleRate)
+	case a.Channels != made.Channels:
+		return fmt.Errorf("it has %d channels, want %d", a.Channels, made.Channels)
+	case !p.copies(made.Format) && info.claimed < made.Duration-frameOf(a):
+		return fmt.Errorf("it lasts %v, want %v", info.claimed, made.Duration)
+	}
+	return nil
+}
+
+// odd compares what goes with the sound, and whether there is more of that.
+func (p Plan) odd(info Info, made Result) (odd []string) {
+	planned, found := p.tags.named(), info.Tags.named()
+	for _, t := range planned {
+		if !slices.Contains(found, t) {
+			odd = append(odd, "another "+t[0])
+		}
+	}
+	if len(found) > len(planned) {
+		odd = append(odd, "tags too many")
+	}
+	if n := len(info.Chapters); chaptered(made.Format) && n != len(p.chapters) {
+		odd = append(odd, fmt.Sprintf("%d chapters of %d", n, len(p.chapters)))
+	}
+	if (attachable(made.Format) || inComments(made.Format)) && (info.picture != nil) != (p.cover != nil) {
+		odd = append(odd, "no cover, or one too many")
+	}
+	if !p.copies(made.Format) && info.claimed > made.Duration+frameOf(info.Audio)+unheard(made) {
+		odd = append(odd, fmt.Sprintf("lasts %v, want %v", info.claimed, made.Duration))
+	}
+	return odd
 }
 
 // demuxerOf is what ffmpeg reads a format with.
@@ -101,11 +105,12 @@ func demuxerOf(f options.Format) string {
 // chaptered reports whether the format has chapters.
 func chaptered(f options.Format) bool { return f != options.WAV }
 
-// frameOf is how long the longest frame of a codec is.
+// frameOf is how long a frame of a codec is, as ffprobe may count one more or
+// less: 2048 samples of HE-AAC, 20 ms and the delay of Opus.
 func frameOf(s Stream) time.Duration {
-	samples := map[string]int{"mp3": 1152, "aac": 2048, "opus": 5760, "vorbis": 8192, "flac": 65535}[s.Codec]
+	samples := map[string]int{"aac": 2048, "opus": 1920}[s.Codec]
 	if samples == 0 {
-		samples = 4096
+		samples = 1152
 	}
 	return time.Duration(samples) * time.Second / time.Duration(s.SampleRate)
 }
