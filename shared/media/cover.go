@@ -34,8 +34,9 @@ const (
 	// maxCover is the largest picture that is carried over, in bytes: in Base64
 	// it must be among what Verify sees. A frame of a video is never as large.
 	maxCover = 3 << 20
-	// maxSide is the longest side of one, in pixels.
-	maxSide = 4096
+	// maxSide is the longest side of one that is carried over as it is, in
+	// pixels: we decode it once, to see that it can be.
+	maxSide = 2048
 	// coverSide is the longest side of a frame that becomes a cover, in pixels.
 	coverSide = 1280
 )
