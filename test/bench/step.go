@@ -38,8 +38,8 @@ func (b *bench) step(ctx context.Context) ([]row, error) {
 		memory.ours, memory.met, disk.ours, disk.met = "not measured here", none, "not measured here", none
 		return []row{memory, disk}, nil
 	}
-	path := filepath.Join(b.dir, "step.mp4")
-	if err := makeVideo(ctx, path, b.video); err != nil {
+	path, err := b.longVideo(ctx)
+	if err != nil {
 		return nil, err
 	}
 	self, err := os.Executable()
@@ -60,7 +60,7 @@ func (b *bench) step(ctx context.Context) ([]row, error) {
 	b.log.Printf("step: %.1f MiB of memory, %.1f MiB of disk, %d samples", float64(used.memory)/mib, float64(used.disk)/mib, samples)
 	memory.ours, memory.met = fmt.Sprintf("%.1f MiB", float64(used.memory)/mib), yes(used.memory <= most)
 	disk.ours, disk.met = fmt.Sprintf("%.1f MiB", float64(used.disk)/mib), yes(used.disk <= stepDisk)
-	return []row{memory, disk}, os.Remove(path)
+	return []row{memory, disk}, nil
 }
 
 // stepped converts the file at path as one that is elsewhere.
