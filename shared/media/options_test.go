@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"image"
 	"math"
 	"os"
 	"os/exec"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -223,114 +221,6 @@ func TestWishesThatAFileCannotFulfil(t *testing.T) {
 	}
 }
 
-var summary = regexp.MustCompile(`(?s)I:\s+(-?[0-9.]+) LUFS.*Peak:\s+(-?[0-9.]+) dBFS`)
-
-// loudnessOf measures a result with a plain ffmpeg.
-func loudnessOf(t *testing.T, f *os.File) (lufs, peak float64) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "ffmpeg", "-nostdin", "-nostats", "-i", "/dev/fd/3", "-af", "ebur128=peak=true:framelog=verbose", "-f", "null", "-")
-	cmd.ExtraFiles = []*os.File{f}
-	b, err := cmd.CombinedOutput()
-	all := summary.FindSubmatch(b)
-	if err != nil || all == nil {
-		t.Fatalf("%v\n%s", err, b)
-	}
-	lufs, _ = strconv.ParseFloat(string(all[1]), 64)
-	peak, _ = strconv.ParseFloat(string(all[2]), 64)
-	return lufs, peak
-}
-
-func TestLoudnessIsNormalized(t *testing.T) {
-	quiet := wave(40*44100, 44100, 2)
-	peaks := append([]byte(nil), quiet...) // a click each second, at full scale
-	for i := 44; i+4 <= len(peaks); i += 4 * 44100 {
-		peaks[i], peaks[i+1] = 0xFF, 0x7F
-	}
-	sources := map[string][]byte{"even": quiet, "with peaks": peaks}
-	for name, content := range sources {
-		for _, target := range []float64{-23, -16, -9} {
-			for _, f := range []options.Format{options.MP3, options.Opus, options.FLAC} {
-				t.Run(fmt.Sprintf("%s %g %s", name, target, f), func(t *testing.T) {
-					_, _, out, err := convertInput(t, local(t, content), options.Options{Formats: []options.Format{f}, Normalize: target})
-					if err != nil {
-						t.Fatal(err)
-					}
-					lufs, peak := loudnessOf(t, out)
-					t.Logf("%.1f LUFS, %.1f dBTP", lufs, peak)
-					if math.Abs(lufs-target) > 0.5 || peak > -1 {
-						t.Errorf("%.1f LUFS, %.1f dBTP; want %g LUFS, at most -1 dBTP", lufs, peak, target)
-					}
-				})
-			}
-		}
-	}
-	silence := wave(44100, 44100, 2)
-	clear(silence[44:])
-	_, m, _, err := convertInput(t, local(t, silence), options.Options{Normalize: -16})
-	if err != nil || m.Duration != time.Second {
-		t.Errorf("silence: %+v, %v", m, err)
-	}
-}
-
-// TestWhatIsInTheCodecAlreadyIsCopied compares what decoders make of the
-// source and of the copy.
-func TestWhatIsInTheCodecAlreadyIsCopied(t *testing.T) {
-	tests := map[string]struct {
-		name, args string
-		format     options.Format
-	}{
-		"MP3 as it is":       {"a.mp3", tone, options.MP3},
-		"MP3 in Matroska":    {"a.mkv", film + " " + tone + " -c:v libvpx -deadline realtime -c:a libmp3lame", options.MP3},
-		"AAC in MP4":         {"a.mp4", film + " " + tone + h264 + " -c:a aac", options.M4A},
-		"AAC in MPEG-TS":     {"a.ts", film + " " + tone + h264 + " -c:a aac", options.M4A},
-		"Opus in WebM":       {"a.webm", film + " " + tone + " -c:v libvpx -deadline realtime -c:a libopus", options.Opus},
-		"Vorbis in WebM":     {"b.webm", film + " " + tone + " -c:v libvpx -deadline realtime -c:a libvorbis", options.Ogg},
-		"FLAC":               {"a.flac", tone, options.FLAC},
-		"PCM in QuickTime":   {"a.mov", film + " " + tone + h264 + " -c:a pcm_s24le", options.WAV},
-		"5.1 AAC is not cut": {"c.mp4", "-f lavfi -i anoisesrc=d=2:a=0.1 -ac 6 -c:a aac", options.M4A},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			content := sample(t, tt.name, tt.args)
-			in := local(t, content)
-			p := plan(t, in, options.Options{Formats: []options.Format{tt.format}})
-			if !p.copies(tt.format) {
-				t.Fatalf("%+v is not copied", p.info.Audio)
-			}
-			remote, err := elsewhere(t, content)
-			if err != nil {
-				t.Fatal(err)
-			}
-			source := samples(t, file(t, content))
-			for _, in := range []*Input{in, remote} {
-				_, _, out, err := convertInput(t, in, options.Options{Formats: []options.Format{tt.format}})
-				if err != nil {
-					t.Fatal(err)
-				}
-				copied := samples(t, out)
-				// ffmpeg may not know what to leave out at the end.
-				if len(copied)-len(source) < -1 || len(copied)-len(source) > 1152 {
-					t.Errorf("%d samples, the source has %d", len(copied), len(source))
-				}
-				for i := range min(len(source), len(copied)) {
-					if source[i] != copied[i] {
-						t.Errorf("sample %d is %g, in the source %g", i, copied[i], source[i])
-						break
-					}
-				}
-			}
-		})
-	}
-	for name, opt := range map[string]options.Options{
-		"bit rate": {Bitrate: 64000}, "quality": {Quality: "v4"}, "sample rate": {SampleRate: 22050}, "channels": {Channels: options.Mono},
-		"start": {Start: 1e9}, "end": {End: 1e9}, "loudness": {Normalize: -16},
-	} {
-		if p := (Plan{info: Info{Audio: Stream{Codec: "mp3"}}, opt: opt}); p.copies(options.MP3) {
-			t.Errorf("copied in spite of the %s", name)
-		}
-	}
-}
-
 // plan is what is made of an input.
 func plan(t *testing.T, in *Input, opt options.Options) Plan {
 	t.Helper()
@@ -380,58 +270,4 @@ func TestEveryBitrateAndRate(t *testing.T) {
 			}
 		}
 	}
-}
-
-func TestAnAttachedPictureIsCarriedOver(t *testing.T) {
-	in := sample(t, "cover.mp3", "-f lavfi -i sine=d=2 -f lavfi -i color=red:size=64x48:d=1 -map 0 -map 1 -frames:v 1 -c:v png -disposition:v attached_pic")
-	for _, f := range []options.Format{options.MP3, options.M4A, options.FLAC, options.Ogg, options.Opus} {
-		for cover, want := range map[options.Cover]int{"": 2, options.NoCover: 1} {
-			_, _, out, err := convert(t, in, options.Options{Formats: []options.Format{f}, Cover: cover})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if s := show(t, out); len(s.Streams) != want || want == 2 && (s.Streams[1].Codec != "png" || s.Streams[1].Width != 64) {
-				t.Errorf("%s, cover %q: %+v", f, cover, s.Streams)
-			}
-		}
-	}
-}
-
-// TestAFrameIsTakenAtATime has a video that is black, then white, then black.
-func TestAFrameIsTakenAtATime(t *testing.T) {
-	const video = "-f lavfi -i color=black:s=64x48:r=10:d=2 -f lavfi -i color=white:s=64x48:r=10:d=2 -f lavfi -i sine=d=6" +
-		" -filter_complex [0][1][0]concat=n=3 -g 100"
-	for _, name := range []string{"a.mp4", "a.mkv", "a.flv", "a.ts", "a.avi"} {
-		content := sample(t, "frames-"+name, video)
-		remote, err := tools(t).Open(t.Context(), bytes.NewReader(content), int64(len(content)), true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for place, in := range map[string]*Input{"here": local(t, content), "elsewhere": remote} {
-			for at, white := range map[options.Cover]bool{"0": false, "0.5": false, "2.5": true, "3.7": true, "5.5": false} {
-				p := plan(t, in, options.Options{Cover: at})
-				picture, _, err := image.Decode(bytes.NewReader(p.cover.data))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if r, _, _, _ := picture.At(30, 20).RGBA(); (r > 0x8000) != white {
-					t.Errorf("%s %s at %s: red is %d", name, place, at, r)
-				}
-			}
-		}
-	}
-}
-
-// TestALongMP3HasALargeTag has a cover that no buffer of ffmpeg holds.
-func TestALongMP3HasALargeTag(t *testing.T) {
-	content := sample(t, "noisy.mp4", "-f lavfi -i nullsrc=s=640x480:r=1:d=45,geq=random(1)*255:128:128 -f lavfi -i sine=d=45 -c:v libx264 -preset ultrafast -crf 1 -pix_fmt yuv420p -c:a aac")
-	_, m, out, err := convertInput(t, local(t, content), options.Options{Cover: "20", Title: "large"})
-	if err != nil || (m.Duration-45*time.Second).Abs() > 50*time.Millisecond {
-		t.Fatalf("%+v, %v", m, err)
-	}
-	s := show(t, out)
-	if len(s.Streams) != 2 || s.Streams[1].Width != 640 || s.Format.Tags["title"] != "large" {
-		t.Errorf("%+v", s)
-	}
-	samples(t, out)
 }
