@@ -3,9 +3,16 @@ package alchemist_test
 import (
 	"context"
 	"errors"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/backend"
 	"github.com/opengundumstyle/audio-alchemist/shared/blob"
@@ -112,4 +119,41 @@ func contents(t *testing.T, pattern string) []string {
 		all = append(all, string(raw))
 	}
 	return all
+}
+
+// database is the name of the one that the blobs are in, on a server.
+func (p *place) database(t *testing.T) string {
+	t.Helper()
+	u, err := url.Parse(p.blobs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Trim(u.Path, "/")
+}
+
+// age makes all stored blobs two hours older.
+func (p *place) age(t *testing.T) {
+	t.Helper()
+	then := time.Now().Add(-2 * time.Hour)
+	if folder, ok := strings.CutPrefix(p.blobs, "file:"); ok {
+		names, err := filepath.Glob(filepath.Join(folder, "*", "*", "*"))
+		for _, name := range names {
+			err = errors.Join(err, os.Chtimes(name, then, then))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	client, err := mongo.Connect(options.Client().ApplyURI(p.blobs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Disconnect(context.Background()) }()
+	for _, bucket := range blob.Buckets() {
+		files := client.Database(p.database(t)).Collection(string(bucket) + ".files")
+		if _, err := files.UpdateMany(t.Context(), bson.D{}, bson.D{{Key: "$set", Value: bson.D{{Key: "uploadDate", Value: then}}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

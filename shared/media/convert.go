@@ -169,7 +169,7 @@ func (p Plan) soundArgs(rate, channels int) []string {
 	a := p.info.Audio
 	args := []string{"-map", p.track(), "-ar", strconv.Itoa(rate), "-ac", strconv.Itoa(channels)}
 	var filters []string
-	if longest := p.info.longest; longest > 0 { // how long it is in truth is counted, see judgement and splitter
+	if longest := p.info.longest; longest > 0 { // how long it is in truth is counted, see judgement and cutter
 		args = append(args, "-t", strconv.Itoa(2*int(longest/time.Second)+2))
 	}
 	if a.Channels > 8 { // ffmpeg has no matrix for them

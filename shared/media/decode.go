@@ -32,10 +32,13 @@ func (t Tools) decode(ctx context.Context, in *Input, p Plan, rate, channels int
 	args := append(append(programArgs(), p.decodeArgs(rate, channels)...), "-c:a", "pcm_f32le", "-f", "f32le", "pipe:1")
 	err := outcome(ctx, "ffmpeg", t.runOn(ctx, in, t.FFmpeg, args, c, &d.log), &d.log)
 	d.samples = c.passed / int64(channels*sampleBytes)
-	if c.full && ctx.Err() == nil {
-		return d, nil // ended by us
+	switch {
+	case ctx.Err() != nil || !c.full && !c.over:
+		return d, err
+	case c.over:
+		return d, tooLong(p.info.longest)
 	}
-	return d, err
+	return d, nil // ended by us
 }
 
 // through decodes the sound into a second ffmpeg, which reads it from its
@@ -101,13 +104,16 @@ func (b *blocks) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// cutter passes on the part of the sound that is wanted.
+// cutter passes on the part of the sound that is wanted, and ends sound that is
+// longer than is allowed, whatever the file says, and its timestamps.
 type cutter struct {
 	w      io.Writer
 	skip   int64 // bytes to leave out first
 	left   int64 // bytes to pass on; negative for all
+	room   int64 // bytes that may still come; negative for any number
 	passed int64
-	full   bool
+	full   bool // all is there that is wanted
+	over   bool // more came than is allowed
 }
 
 // cutter makes the one of the plan, for samples of a rate.
@@ -116,19 +122,28 @@ func (p Plan) cutter(rate, channels int, w io.Writer) *cutter {
 		return (t.Round(time.Millisecond).Milliseconds()*int64(rate) + 500) / 1000 * int64(channels*sampleBytes)
 	}
 	start, end := p.part()
-	c := &cutter{w: w, skip: at(start), left: -1}
+	c := &cutter{w: w, skip: at(start), left: -1, room: -1}
+	if p.info.longest > 0 {
+		c.room = at(p.info.longest)
+	}
 	if end > 0 {
 		c.left = max(0, at(end)-c.skip)
 	}
 	return c
 }
 
-// errEnough ends the decoder once all is there that is wanted.
-var errEnough = errors.New("the part that is wanted has been decoded")
+// errEnough ends the decoder, of which no more is wanted.
+var errEnough = errors.New("enough has been decoded")
 
 // Write implements io.Writer.
 func (c *cutter) Write(p []byte) (int, error) {
 	n := len(p)
+	if c.room >= 0 {
+		if c.room -= int64(n); c.room < 0 {
+			c.over = true
+			return 0, errEnough
+		}
+	}
 	skipped := min(c.skip, int64(len(p)))
 	c.skip -= skipped
 	p = p[skipped:]

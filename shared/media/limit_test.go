@@ -35,11 +35,17 @@ func TestSoundLongerThanIsAllowedIsRefused(t *testing.T) {
 			if (err != nil) != tt.probed {
 				t.Fatalf("probed %+v, %v", info, err)
 			}
-			if err == nil {
-				_, err = save(bounded.Convert(t.Context(), in, Plan{info: info}, options.MP3, nil), file(t, nil))
-			}
-			if !errors.Is(err, ErrDuration) || fail.Detail(err) != "The sound is longer than 30s, which is the most for one file." {
-				t.Errorf("error %v", err)
+			// By one ffmpeg or several, and while its loudness is measured.
+			for _, opt := range []options.Options{{}, {Formats: []options.Format{options.FLAC}}, {Normalize: -16}} {
+				if !tt.probed {
+					var p Plan
+					if p, err = bounded.Prepare(t.Context(), in, info, opt); err == nil {
+						_, err = save(bounded.Convert(t.Context(), in, p, opt.Outputs()[0], nil), file(t, nil))
+					}
+				}
+				if !errors.Is(err, ErrDuration) || fail.Detail(err) != "The sound is longer than 30s, which is the most for one file." {
+					t.Errorf("%v: error %v", opt, err)
+				}
 			}
 			bounded.MaxDuration = 62 * time.Second
 			if info, err = bounded.Probe(t.Context(), in); err == nil {

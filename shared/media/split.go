@@ -64,10 +64,6 @@ func (s *splitter) full() error {
 	}
 	s.blocks++
 	s.samples += int64(s.frame)
-	if longest := s.plan.info.longest; longest > 0 && s.samples > int64(longest.Seconds()*float64(s.rate))+int64(s.frame) {
-		s.end(tooLong(longest)) // whatever the file says, and its timestamps
-		return s.stopped(context.Cause(s.ctx))
-	}
 	return s.stopped(s.current.feed.put(block))
 }
 
