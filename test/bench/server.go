@@ -5,13 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/opengundumstyle/audio-alchemist/test/servers"
 )
 
 const (
@@ -36,10 +38,11 @@ func (b *bench) start(ctx context.Context) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort(ctx)
+	free, err := servers.FreePort()
 	if err != nil {
 		return nil, err
 	}
+	port := strconv.Itoa(free)
 	s := &server{url: "http://127.0.0.1:" + port, data: data, log: filepath.Join(data, "log"), ended: make(chan error, 1)}
 	log, err := os.Create(s.log)
 	if err != nil {
@@ -128,14 +131,4 @@ func (b *bench) serving(ctx context.Context, do func(*server, *client) error) (e
 	}
 	defer c.http.CloseIdleConnections()
 	return do(s, c)
-}
-
-// freePort finds a port that nobody listens on.
-func freePort(ctx context.Context) (string, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, errors.Join(err, l.Close())
 }

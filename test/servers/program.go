@@ -30,9 +30,6 @@ func StartProgram(t testing.TB, p Program) *Server {
 	return own(t, func(dir string) (*Server, error) { return NewProgram(dir, p) })
 }
 
-// FreePort finds a port of 127.0.0.1 that nobody listens on.
-func FreePort() (int, error) { return freePort() }
-
 // Log is what the server has written, over all its starts.
 func (s *Server) Log() string {
 	log, err := os.ReadFile(s.log())

@@ -26,7 +26,7 @@ func NewRabbit(dir string) (*Server, error) {
 	}
 	var ports [3]int // AMQP, Erlang's distribution, its port mapper
 	for i := range ports {
-		if ports[i], err = freePort(); err != nil {
+		if ports[i], err = FreePort(); err != nil {
 			return nil, err
 		}
 	}

@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/hashicorp/consul/sdk/freeport"
 )
 
 // startIn and stopIn bound how long a server may take for it.
@@ -171,14 +173,16 @@ func open(s *Server) (*Server, error) {
 	return s, nil
 }
 
-// freePort finds a port of 127.0.0.1 that nobody listens on.
-func freePort() (int, error) {
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+// FreePort finds a port of 127.0.0.1 that is this process's own as long as it
+// runs: outside the range that the system chooses from, so that nobody gets
+// it by chance before a server that is to listen on it does, or while that
+// server is down.
+func FreePort() (int, error) {
+	ports, err := freeport.Take(1)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return ports[0], nil
 }
 
 func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
