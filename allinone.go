@@ -19,7 +19,7 @@ import (
 	"github.com/google/uuid"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 
-	"github.com/opengundumstyle/audio-alchemist/config/knative"
+	"github.com/opengundumstyle/audio-alchemist/config/knative/events"
 	"github.com/opengundumstyle/audio-alchemist/functions/gateway"
 	"github.com/opengundumstyle/audio-alchemist/shared/backend"
 	"github.com/opengundumstyle/audio-alchemist/shared/broker"
@@ -147,7 +147,7 @@ func (s *System) compose() error {
 	}
 	var err error
 	s.broker, err = broker.New(broker.Options{
-		Queue: queue, Manifests: knative.Manifests, Resolve: s.resolve,
+		Queue: queue, Manifests: events.Manifests, Resolve: s.resolve,
 		Parallelism: map[string]int{"convert": s.config.Conversions}, Drain: s.config.DrainTimeout,
 	})
 	if err != nil {

@@ -22,6 +22,7 @@ const usage = `usage: alchemist [COMMAND]
 
   run            serve the whole system; the same without a command
   create-admin   make an administrator: ADMIN_EMAIL, ADMIN_PASSWORD or a chosen one
+  make-keys      make the keys of TOKEN_SIGNING_KEY and LINK_KEY that are missing; print the public ones
   import-users   make accounts of the original system's table user: IMPORT_URL
   help           this text
 
@@ -29,7 +30,7 @@ The configuration is the environment; see README.md.
 `
 
 var commands = map[string]func(context.Context) error{
-	"run": run, "create-admin": createAdmin, "import-users": importUsers,
+	"run": run, "create-admin": createAdmin, "import-users": importUsers, "make-keys": makeKeys,
 }
 
 func main() {
@@ -61,6 +62,14 @@ func createAdmin(ctx context.Context) error {
 		return err
 	}
 	return alchemist.CreateAdmin(ctx, c, os.Stdout)
+}
+
+func makeKeys(context.Context) error {
+	c, err := config.Load(os.Getenv)
+	if err != nil {
+		return err
+	}
+	return alchemist.MakeKeys(c, os.Stdout)
 }
 
 func importUsers(ctx context.Context) error {

@@ -211,8 +211,8 @@ func (o *Opener) Issuer(keyFile string, opts token.Options) *token.Issuer {
 }
 
 // Verifier makes the verifier of tokens. Its keys are the key set in the file
-// publicKeys, or the public half of the private key where that is empty, as
-// on one machine.
+// publicKeys, the key set that publicKeys is (JSON begins with a brace), or the
+// public half of the private key where that is empty, as on one machine.
 func (o *Opener) Verifier(publicKeys, keyFile, issuer, audience string) *token.Verifier {
 	return open(o, "TOKEN_PUBLIC_KEYS", publicKeys+" "+keyFile, func() (*token.Verifier, error) {
 		keys, err := keySet(publicKeys, keyFile)
@@ -230,6 +230,9 @@ func keySet(publicKeys, keyFile string) (token.KeySet, error) {
 			return token.KeySet{}, err
 		}
 		return token.NewKeySet(key.Public().(ed25519.PublicKey)), nil
+	}
+	if strings.HasPrefix(publicKeys, "{") {
+		return token.ParseKeySet([]byte(publicKeys))
 	}
 	data, err := os.ReadFile(publicKeys)
 	if err != nil {

@@ -11,13 +11,13 @@ import (
 
 	"sigs.k8s.io/yaml"
 
-	"github.com/opengundumstyle/audio-alchemist/config/knative"
+	"github.com/opengundumstyle/audio-alchemist/config/knative/events"
 	"github.com/opengundumstyle/audio-alchemist/shared/broker"
 	"github.com/opengundumstyle/audio-alchemist/shared/event"
 )
 
 func TestProductionManifests(t *testing.T) {
-	triggers, err := broker.Load(knative.Manifests)
+	triggers, err := broker.Load(events.Manifests)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func TestProductionManifests(t *testing.T) {
 		parallelism  int
 		timeout      time.Duration
 	}{
-		"convert":          {event.TypeVideoUploaded, "convert", 1, 10 * time.Minute},
+		"convert":          {event.TypeVideoUploaded, "convert", 4, 10 * time.Minute},
 		"notify-completed": {event.TypeConversionCompleted, "notify", 10, time.Minute},
 		"notify-failed":    {event.TypeConversionFailed, "notify", 10, time.Minute},
 	}
@@ -60,14 +60,14 @@ func TestProductionManifests(t *testing.T) {
 
 func TestKustomizationNamesEveryManifest(t *testing.T) {
 	var k struct{ Resources []string }
-	text, err := knative.Manifests.ReadFile("kustomization.yaml")
+	text, err := events.Manifests.ReadFile("kustomization.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := yaml.Unmarshal(text, &k); err != nil {
 		t.Fatal(err)
 	}
-	files, err := fs.Glob(knative.Manifests, "*.yaml")
+	files, err := fs.Glob(events.Manifests, "*.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestEachTypeHasAnEventType(t *testing.T) {
 			Spec     struct{ Type, Schema string }
 		}
 		short := strings.TrimSuffix(strings.TrimPrefix(typ, "dev.audioalchemist."), ".v1")
-		text, err := knative.Manifests.ReadFile("eventtype-" + strings.ReplaceAll(short, ".", "-") + ".yaml")
+		text, err := events.Manifests.ReadFile("eventtype-" + strings.ReplaceAll(short, ".", "-") + ".yaml")
 		if err != nil {
 			t.Error(err)
 			continue

@@ -36,9 +36,9 @@ type Config struct {
 	AdminPassword string // ADMIN_PASSWORD: its password; empty lets the first start choose one
 	ImportURL     string // IMPORT_URL: where the original system's users are, mysql://…; empty is LEDGER_URL
 
-	SigningKey   string        // TOKEN_SIGNING_KEY: file with login's private key
-	PublicKeys   string        // TOKEN_PUBLIC_KEYS: file with the key set that verifies tokens; empty derives it from SigningKey
-	LinkKey      string        // LINK_KEY: file with the secret that signs download links
+	SigningKey   string        // TOKEN_SIGNING_KEY: file with login's private key, or the key
+	PublicKeys   string        // TOKEN_PUBLIC_KEYS: file with the key set that verifies tokens, or the set; empty derives it from SigningKey
+	LinkKey      string        // LINK_KEY: file with the secret that signs download links, or the secret
 	Issuer       string        // TOKEN_ISSUER
 	Audience     string        // TOKEN_AUDIENCE
 	TokenTTL     time.Duration // TOKEN_TTL
@@ -127,9 +127,9 @@ func Load(getenv func(string) string) (Config, error) {
 	c.BlobsURL = r.address("BLOBS_URL", "file:"+in("blobs"), "file", "mongodb", "mongodb+srv")
 	c.QueueURL = r.address("QUEUE_URL", "queue:"+in("queue.db"), "queue", "amqp", "amqps")
 	c.MailURL = r.address("MAIL_URL", "maildir:"+in("mail"), "maildir", "smtp", "smtps")
-	c.SigningKey = r.path("TOKEN_SIGNING_KEY", in("keys/login.pem"))
-	c.PublicKeys = r.path("TOKEN_PUBLIC_KEYS", "")
-	c.LinkKey = r.path("LINK_KEY", in("keys/links.key"))
+	c.SigningKey = r.key("TOKEN_SIGNING_KEY", in("keys/login.pem"), "-----BEGIN ")
+	c.PublicKeys = r.key("TOKEN_PUBLIC_KEYS", "", "{")
+	c.LinkKey = r.key("LINK_KEY", in("keys/links.key"), "base64:")
 	c.PublicURL = r.address("PUBLIC_URL", c.ownURL(), "http", "https")
 	c.MailFrom = r.text("MAIL_FROM", "Audio-Alchemist <noreply@"+host(c.PublicURL)+">")
 	return c, r.err()

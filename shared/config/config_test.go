@@ -61,6 +61,18 @@ func TestValuesAreRead(t *testing.T) {
 	}
 }
 
+func TestKeysAreFilesOrValues(t *testing.T) {
+	for _, v := range []struct{ signing, public, link string }{
+		{"/keys/a.pem", "/keys/a.json", "/keys/links"},
+		{"-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----", `{"keys":[]}`, "base64:AAAA"},
+	} {
+		c, err := load(t, map[string]string{"TOKEN_SIGNING_KEY": v.signing, "TOKEN_PUBLIC_KEYS": v.public, "LINK_KEY": v.link})
+		if err != nil || c.SigningKey != v.signing || c.PublicKeys != v.public || c.LinkKey != v.link {
+			t.Errorf("of %+v it read %q, %q, %q (%v)", v, c.SigningKey, c.PublicKeys, c.LinkKey, err)
+		}
+	}
+}
+
 func TestAllBadValuesAreReportedAtOnce(t *testing.T) {
 	bad := map[string]string{
 		"PORT": "http", "MAX_UPLOAD": "many", "REGISTRATION": "maybe", "CONVERT_TIMEOUT": "11m", "BITRATE": "1",

@@ -46,6 +46,15 @@ func (r *reader) path(name, def string) string {
 	return abs
 }
 
+// key reads where a key is: the path of a file, or the key itself, which begins
+// with the prefix.
+func (r *reader) key(name, def, prefix string) string {
+	if v := r.text(name, def); strings.HasPrefix(v, prefix) {
+		return v
+	}
+	return r.path(name, def)
+}
+
 func (r *reader) number(name string, def, least, most int64) int64 {
 	v := r.text(name, "")
 	if v == "" {

@@ -4,12 +4,14 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
@@ -18,27 +20,43 @@ import (
 // secretBytes is the size of a secret for links.
 const secretBytes = 32
 
-// ReadKey reads an Ed25519 private key from a PKCS#8 PEM file. fail.NotFound
-// if there is none; fail.Invalid, with a text for the operator, for a file that
-// is something else or that others than its owner can use. Of a file that
-// belongs to another user, as one that Kubernetes mounts from a Secret does,
-// its group may read, or this process could not.
-func ReadKey(path string) (ed25519.PrivateKey, error) {
-	data, err := readPrivate(path)
+// A key may be given by its value instead of the path of a file: in a pod of
+// Knative, which cannot say whose the files of a Secret are, an environment
+// variable is more private than a file. These are how a value begins.
+const (
+	pemPrefix    = "-----BEGIN "
+	secretPrefix = "base64:"
+)
+
+// ReadKey reads an Ed25519 private key from a PKCS#8 PEM file, or from the PEM
+// itself, which begins with "-----BEGIN ". fail.NotFound if there is no such
+// file; fail.Invalid, with a text for the operator, for a file that is something
+// else or that others than its owner can use. Of a file that belongs to
+// another user, as one that Kubernetes mounts from a Secret does, its group
+// may read, or this process could not.
+func ReadKey(source string) (ed25519.PrivateKey, error) {
+	if strings.HasPrefix(source, pemPrefix) {
+		return parsePEM("the value", []byte(source))
+	}
+	data, err := readPrivate(source)
 	if err != nil {
 		return nil, err
 	}
+	return parsePEM(source, data)
+}
+
+func parsePEM(name string, data []byte) (ed25519.PrivateKey, error) {
 	block, rest := pem.Decode(data)
 	if block == nil || block.Type != "PRIVATE KEY" || len(rest) != 0 {
-		return nil, fail.New(fail.Invalid, "%s is not one PKCS#8 private key in PEM", path)
+		return nil, fail.New(fail.Invalid, "%s is not one PKCS#8 private key in PEM", name)
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
-		return nil, fail.Wrap(fail.Invalid, err, "read key %s", path)
+		return nil, fail.Wrap(fail.Invalid, err, "read key %s", name)
 	}
 	private, ok := key.(ed25519.PrivateKey)
 	if !ok {
-		return nil, fail.New(fail.Invalid, "%s holds a %T, not an Ed25519 key", path, key)
+		return nil, fail.New(fail.Invalid, "%s holds a %T, not an Ed25519 key", name, key)
 	}
 	return private, nil
 }
@@ -47,8 +65,11 @@ func ReadKey(path string) (ed25519.PrivateKey, error) {
 // file yet: PKCS#8 PEM, mode 0600, whole or not there at all. Of several
 // processes that start at once all get the same key. A missing folder is made,
 // mode 0700. What the disk refuses is fail.Unavailable.
-func LoadOrCreateKey(path string) (ed25519.PrivateKey, error) {
-	err := createPrivate(path, func() ([]byte, error) {
+func LoadOrCreateKey(source string) (ed25519.PrivateKey, error) {
+	if strings.HasPrefix(source, pemPrefix) {
+		return ReadKey(source)
+	}
+	err := createPrivate(source, func() ([]byte, error) {
 		_, key, err := ed25519.GenerateKey(rand.Reader)
 		if err != nil {
 			return nil, err
@@ -62,14 +83,21 @@ func LoadOrCreateKey(path string) (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ReadKey(path)
+	return ReadKey(source)
 }
 
 // LoadOrCreateSecret reads the 32 random bytes of a file, or makes them where
-// there is no file yet, under the rules of LoadOrCreateKey. They are the key
-// of Links.
-func LoadOrCreateSecret(path string) ([]byte, error) {
-	err := createPrivate(path, func() ([]byte, error) {
+// there is no file yet, under the rules of LoadOrCreateKey. The value itself is
+// "base64:" and the bytes in base64 (RFC 4648, section 4). They are the key of
+// Links.
+func LoadOrCreateSecret(source string) ([]byte, error) {
+	if value, ok := strings.CutPrefix(source, secretPrefix); ok {
+		return parseSecret("the value", func() ([]byte, error) {
+			secret, err := base64.StdEncoding.DecodeString(value)
+			return secret, fail.Wrap(fail.Invalid, err, "read the value")
+		})
+	}
+	err := createPrivate(source, func() ([]byte, error) {
 		secret := make([]byte, secretBytes)
 		_, err := rand.Read(secret)
 		return secret, err
@@ -77,12 +105,16 @@ func LoadOrCreateSecret(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	secret, err := readPrivate(path)
+	return parseSecret(source, func() ([]byte, error) { return readPrivate(source) })
+}
+
+func parseSecret(name string, read func() ([]byte, error)) ([]byte, error) {
+	secret, err := read()
 	if err != nil {
 		return nil, err
 	}
 	if len(secret) != secretBytes {
-		return nil, fail.New(fail.Invalid, "%s is not a secret of %d bytes but has %d", path, secretBytes, len(secret))
+		return nil, fail.New(fail.Invalid, "%s is not a secret of %d bytes but has %d", name, secretBytes, len(secret))
 	}
 	return secret, nil
 }

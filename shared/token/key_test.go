@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"os"
 	"path/filepath"
@@ -91,6 +92,32 @@ func TestSecretIsMadeOnceAndKept(t *testing.T) {
 		t.Fatalf("another place has the same secret: %v", err)
 	}
 	onlyFile(t, path)
+}
+
+func TestKeysAreTakenByValue(t *testing.T) {
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(pkcs8(t, private))
+	for _, read := range []func(string) (ed25519.PrivateKey, error){ReadKey, LoadOrCreateKey} {
+		if key, err := read(text); err != nil || !key.Equal(private) {
+			t.Errorf("a key by its value: %v", err)
+		}
+		cut := text[:60]
+		if _, err := read(cut); !fail.Is(err, fail.Invalid) || strings.Contains(err.Error(), cut[30:]) {
+			t.Errorf("a key that is cut short: %v, want fail.Invalid that does not repeat it", err)
+		}
+	}
+	secret := bytes.Repeat([]byte{7}, secretBytes)
+	if got, err := LoadOrCreateSecret("base64:" + base64.StdEncoding.EncodeToString(secret)); err != nil || !bytes.Equal(got, secret) {
+		t.Errorf("a secret by its value: %v", err)
+	}
+	for _, bad := range []string{"base64:", "base64:c2hvcnQ=", "base64:no base64!"} {
+		if _, err := LoadOrCreateSecret(bad); !fail.Is(err, fail.Invalid) {
+			t.Errorf("%q: %v, want fail.Invalid", bad, err)
+		}
+	}
 }
 
 func TestBadKeyFilesAreRefused(t *testing.T) {

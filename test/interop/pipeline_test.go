@@ -21,7 +21,8 @@ import (
 )
 
 func TestAVideoBecomesAnMP3AndAMail(t *testing.T) {
-	w := newWorld(t, setting{})
+	// One delivery to convert at once keeps them in order.
+	w := newWorld(t, setting{change: func(r *broker.Trigger) { r.Parallelism = 1 }})
 	p := w.person(t)
 
 	first := p.await(t, p.upload(t, video(t)).ID)
@@ -40,8 +41,7 @@ func TestAVideoBecomesAnMP3AndAMail(t *testing.T) {
 	w.awaitMail(t, broken.ID, "failed")
 
 	w.repeat(t, first.ID, 3)
-	// The queue of a Trigger with a parallelism of 1 is in order: once this is
-	// converted, the repeated events are dealt with.
+	// Once this is converted, the repeated events are dealt with.
 	last := p.await(t, p.upload(t, video(t)).ID)
 	w.awaitMail(t, last.ID, "done")
 	if again := p.job(t, first.ID); !again.UpdatedAt.Equal(first.UpdatedAt) || again.Results[0].FID != first.Results[0].FID {

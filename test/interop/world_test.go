@@ -20,7 +20,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"github.com/opengundumstyle/audio-alchemist/config/knative"
+	"github.com/opengundumstyle/audio-alchemist/config/knative/events"
 	"github.com/opengundumstyle/audio-alchemist/shared/backend"
 	"github.com/opengundumstyle/audio-alchemist/shared/blob"
 	"github.com/opengundumstyle/audio-alchemist/shared/broker"
@@ -89,7 +89,7 @@ func prepare(t *testing.T, s setting) *world {
 	if err := build(); err != nil {
 		t.Fatal(err)
 	}
-	triggers, err := broker.Load(knative.Manifests)
+	triggers, err := broker.Load(events.Manifests)
 	if err != nil {
 		t.Fatal(err)
 	}

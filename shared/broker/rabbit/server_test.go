@@ -11,7 +11,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"github.com/opengundumstyle/audio-alchemist/config/knative"
+	"github.com/opengundumstyle/audio-alchemist/config/knative/events"
 	"github.com/opengundumstyle/audio-alchemist/shared/broker"
 	"github.com/opengundumstyle/audio-alchemist/test/servers"
 )
@@ -223,7 +223,7 @@ func TestDefinitionsCanBeLoaded(t *testing.T) {
 	if err := server.Control(t.Context(), "import_definitions", file); err != nil {
 		t.Fatal(err)
 	}
-	triggers, err := broker.Load(knative.Manifests)
+	triggers, err := broker.Load(events.Manifests)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/opengundumstyle/audio-alchemist/config/knative"
+	"github.com/opengundumstyle/audio-alchemist/config/knative/events"
 	"github.com/opengundumstyle/audio-alchemist/shared/broker"
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 )
@@ -39,7 +39,7 @@ func TestNamesAreTheirOwners(t *testing.T) {
 // TestDefinitions holds the file that operators load to what the broker
 // declares for the production manifests, with the prefix by default.
 func TestDefinitions(t *testing.T) {
-	triggers, err := broker.Load(knative.Manifests)
+	triggers, err := broker.Load(events.Manifests)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,7 @@
-// Package knative holds the manifests that join the functions by events. A
+// Package events holds the manifests that join the functions by events. A
 // cluster applies them with kustomize; the local broker reads the very same
 // files, so that filters, retries and dead letters are written once.
-package knative
+package events
 
 import "embed"
 
