@@ -4,6 +4,11 @@
 # make fuzz         every Fuzz target for FUZZTIME (1m), and 500 mutations of each kind of file (some hours)
 # make check        format, vet, lint, import rule, tidiness
 # make bench        how fast, how much memory; see docs/benchmarks.md
+#
+# make minikube     the whole system on a minikube of its own; minikube-down ends it
+# make deploy       the system on the cluster of the current kube context: see tools/deploy
+# make undeploy     takes it off again
+# make e2e          tests on the cluster of the current kube context: see tools/e2e
 
 GO   ?= go
 LINT  = $(GO) tool -modfile=tools/go.mod golangci-lint
@@ -16,7 +21,7 @@ TRACER = $(if $(filter Linux,$(shell uname -s)),strace)
 FUZZTIME  ?= 1m
 MUTATIONS ?= 500
 
-.PHONY: run run-servers build test fuzz check bench
+.PHONY: run run-servers build test fuzz check bench minikube minikube-down deploy undeploy e2e
 
 run: build
 	@exec bin/alchemist
@@ -41,12 +46,19 @@ fuzz:
 check:
 	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "not gofmt'ed:"; echo "$$files"; exit 1; }
 	$(GO) vet ./...
+	$(GO) vet -tags e2e ./test/e2e
 	$(LINT) run ./...
 	$(GO) test -run 'TestImportRule|TestOnlyLoginCanSign' .
 	$(GO) mod tidy -diff
-	for module in tools test/mongo test/knative; do (cd $$module && $(GO) mod tidy -diff) || exit 1; done
+	for module in tools tools/images test/mongo test/knative; do (cd $$module && $(GO) mod tidy -diff) || exit 1; done
 	$(GO) mod verify
 
 bench:
 	@tools/need ffmpeg $(SERVERS)
 	@$(GO) run ./test/bench
+
+minikube deploy undeploy e2e:
+	@GO="$(GO)" tools/$@
+
+minikube-down:
+	minikube delete -p audio-alchemist

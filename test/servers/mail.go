@@ -26,12 +26,18 @@ type Mailbox struct {
 // NewMailbox starts a mailbox that ends with the test.
 func NewMailbox(t testing.TB) *Mailbox {
 	t.Helper()
-	b := &Mailbox{address: "127.0.0.1:0"}
-	if err := b.Open(); err != nil {
+	b, err := OpenMailbox()
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.Close)
 	return b
+}
+
+// OpenMailbox starts a mailbox; the caller closes it.
+func OpenMailbox() (*Mailbox, error) {
+	b := &Mailbox{address: local(0)}
+	return b, b.Open()
 }
 
 // Open begins to take mail.

@@ -55,7 +55,7 @@ func NewMySQL(dir string) (*Server, error) {
 	if err := os.WriteFile(first, []byte(account), 0o600); err != nil {
 		return nil, err
 	}
-	args = append(args, "--bind-address=127.0.0.1", "--port="+strconv.Itoa(port), "--socket="+filepath.Join(dir, "socket"),
+	args = append(args, "--bind-address="+host(), "--port="+strconv.Itoa(port), "--socket="+filepath.Join(dir, "socket"),
 		"--pid-file="+filepath.Join(dir, "pid"), "--init-file="+first, "--skip-name-resolve",
 		"--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M")
 	return open(&Server{

@@ -14,7 +14,13 @@ import (
 )
 
 // NewRabbit starts a RabbitMQ server over a new folder in dir.
-func NewRabbit(dir string) (*Server, error) {
+func NewRabbit(dir string) (*Server, error) { return newRabbit(dir, "") }
+
+// NewManagedRabbit is NewRabbit with the management API, which the operators
+// of Kubernetes work with.
+func NewManagedRabbit(dir string) (*Server, error) { return newRabbit(dir, "rabbitmq_management") }
+
+func newRabbit(dir, plugins string) (*Server, error) {
 	// Not the wrapper in PATH, which insists on a user of its own.
 	daemon, err := find("/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server")
 	if err != nil {
@@ -24,7 +30,7 @@ func NewRabbit(dir string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	var ports [3]int // AMQP, Erlang's distribution, its port mapper
+	var ports [4]int // AMQP, Erlang's distribution, its port mapper, the management API
 	for i := range ports {
 		if ports[i], err = FreePort(); err != nil {
 			return nil, err
@@ -34,8 +40,11 @@ func NewRabbit(dir string) (*Server, error) {
 		return nil, err
 	}
 	config := fmt.Sprintf("listeners.tcp.local = %s\nnum_acceptors.tcp = 2\nlog.file = false\nlog.console = true\nlog.console.level = warning\n"+
-		"disk_free_limit.absolute = 64MB\n", local(ports[0]))
-	for name, content := range map[string]string{"rabbitmq.conf": config, "enabled_plugins": "[].\n"} {
+		"disk_free_limit.absolute = 64MB\nloopback_users = none\n", local(ports[0]))
+	if plugins != "" {
+		config += fmt.Sprintf("management.tcp.ip = %s\nmanagement.tcp.port = %d\n", host(), ports[3])
+	}
+	for name, content := range map[string]string{"rabbitmq.conf": config, "enabled_plugins": "[" + plugins + "].\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			return nil, err
 		}
@@ -56,14 +65,14 @@ func NewRabbit(dir string) (*Server, error) {
 		command: func() *exec.Cmd {
 			return command(mapper, "-address", "127.0.0.1", "-port", strconv.Itoa(ports[2]))
 		},
-		ready: func(ctx context.Context) error { return dial(ctx, local(ports[2])) },
+		ready: func(ctx context.Context) error { return dial(ctx, net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[2]))) },
 	})
 	if err != nil {
 		return nil, err
 	}
 	url := "amqp://guest:guest@" + local(ports[0]) + "/"
 	return open(&Server{
-		name: "RabbitMQ", dir: dir, url: url, close: []func(){func() { _ = names.Remove() }}, env: env,
+		name: "RabbitMQ", dir: dir, url: url, management: "http://guest:guest@" + local(ports[3]), close: []func(){func() { _ = names.Remove() }}, env: env,
 		command: func() *exec.Cmd {
 			cmd := command(daemon)
 			cmd.Env = env
@@ -78,6 +87,9 @@ func NewRabbit(dir string) (*Server, error) {
 		},
 	})
 }
+
+// Management is where the API of a server of NewManagedRabbit is.
+func (s *Server) Management() string { return s.management }
 
 // Control runs rabbitmqctl on a server that NewRabbit has started.
 func (s *Server) Control(ctx context.Context, args ...string) error {

@@ -1,10 +1,12 @@
 // Package servers starts the servers that the system works with, for tests
 // and for `make run-servers`: MariaDB, RabbitMQ, and a server that speaks
-// MongoDB's protocol. Each instance listens on a free port of 127.0.0.1 and
-// keeps its data in a folder of its own.
+// MongoDB's protocol. Each instance listens on a free port of 127.0.0.1, or of
+// the address that SERVERS_HOST names, and keeps its data in a folder of its
+// own.
 package servers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,10 +36,11 @@ type Server struct {
 	command func() *exec.Cmd
 	ready   func(context.Context) error
 
-	cmd   *exec.Cmd
-	ended chan struct{}
-	close []func()
-	env   []string // of the command and of what controls it; RabbitMQ's only
+	cmd        *exec.Cmd
+	ended      chan struct{}
+	close      []func()
+	management string   // RabbitMQ's only
+	env        []string // of the command and of what controls it; RabbitMQ's only
 }
 
 // URL is where the server is, in the form that the configuration takes, with
@@ -185,7 +188,12 @@ func FreePort() (int, error) {
 	return ports[0], nil
 }
 
-func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+// host is the address of this machine that servers listen on: SERVERS_HOST, for
+// clients that are elsewhere, as in the pods of a cluster, or that of this
+// machine alone.
+func host() string { return cmp.Or(os.Getenv("SERVERS_HOST"), "127.0.0.1") }
+
+func local(port int) string { return net.JoinHostPort(host(), strconv.Itoa(port)) }
 
 // command is a program that ends when it is told to: not with a context.
 func command(program string, args ...string) *exec.Cmd {

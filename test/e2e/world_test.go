@@ -1,0 +1,200 @@
+//go:build e2e
+
+// Package e2e_test tries the whole system on the Kubernetes of the current
+// context, which has Knative and its RabbitMQ broker: deployed by tools/deploy
+// as anybody would, on a database, a Mongo-wire server, a RabbitMQ and a mail
+// server that this machine runs and the cluster's pods can reach. make e2e
+// gives it what it needs to know:
+//
+//	SERVERS_HOST    address of this machine that pods reach
+//	INGRESS         host:port at which the cluster takes requests from outside
+//	KO_DOCKER_REPO  registry that this machine pushes to and the cluster pulls from
+//	STATIC_BASE, FFMPEG_BASE  base images of that registry
+package e2e_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opengundumstyle/audio-alchemist/test/servers"
+)
+
+// world is one deployment and the servers that it works on.
+type world struct {
+	namespace string
+	mysql     *servers.Server
+	mongo     *servers.Server
+	rabbit    *servers.Server
+	mail      *servers.Mailbox
+}
+
+func (w *world) events() string { return w.namespace + "-events" }
+
+// the is the world that the tests share; each leaves it as it was.
+var the *world
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) (code int) {
+	w, end, err := create()
+	defer end()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	the = w
+	code = m.Run()
+	if code != 0 {
+		w.dump()
+	}
+	if err := w.undeploy(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	return code
+}
+
+// create starts the servers and deploys the system; end stops the servers.
+func create() (w *world, end func(), err error) {
+	dir, err := os.MkdirTemp("", "e2e-*")
+	if err != nil {
+		return nil, func() {}, err
+	}
+	w = &world{namespace: "e2e-" + unique()}
+	var started []*servers.Server
+	end = func() {
+		for _, s := range started {
+			_ = s.Remove()
+		}
+		if w.mail != nil {
+			w.mail.Close()
+		}
+		_ = os.RemoveAll(dir)
+	}
+	for _, s := range []struct {
+		at    **servers.Server
+		start func(string) (*servers.Server, error)
+	}{{&w.mysql, servers.NewMySQL}, {&w.mongo, servers.NewMongo}, {&w.rabbit, servers.NewManagedRabbit}} {
+		if *s.at, err = s.start(dir); err != nil {
+			return nil, end, err
+		}
+		started = append(started, *s.at)
+	}
+	if w.mail, err = servers.OpenMailbox(); err != nil {
+		return nil, end, err
+	}
+	return w, end, w.deploy(w.namespace)
+}
+
+// deploy runs tools/deploy for a namespace on the world's servers.
+func (w *world) deploy(namespace string, env ...string) error {
+	begin := time.Now()
+	cmd := exec.Command("tools/deploy")
+	cmd.Dir = root()
+	cmd.Env = append(os.Environ(), "NAMESPACE="+namespace, "LEDGER_URL="+w.mysql.URL(), "BLOBS_URL="+w.mongo.URL(),
+		"MAIL_URL="+w.mail.URL(), "RABBITMQ_URL="+w.rabbit.Management(), "RABBITMQ_PORT="+port(w.rabbit.URL()))
+	cmd.Env = append(cmd.Env, env...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("tools/deploy: %w\n%s", err, out)
+	}
+	fmt.Printf("deployed %s in %v\n", namespace, time.Since(begin).Round(time.Second))
+	return nil
+}
+
+func (w *world) undeploy() error { return undeploy(w.namespace) }
+
+func undeploy(namespace string) error {
+	begin := time.Now()
+	cmd := exec.Command("tools/undeploy")
+	cmd.Dir = root()
+	cmd.Env = append(os.Environ(), "NAMESPACE="+namespace)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("tools/undeploy: %w\n%s", err, out)
+	}
+	fmt.Printf("undeployed %s in %v\n", namespace, time.Since(begin).Round(time.Second))
+	return nil
+}
+
+// dump shows what the cluster says of the world, for whoever looks into a
+// failure.
+func (w *world) dump() {
+	for _, args := range [][]string{
+		{"-n", w.namespace, "get", "ksvc,revision,pod,sinkbinding,pingsource,job", "-o", "wide"},
+		{"-n", w.events(), "get", "broker,trigger,pod", "-o", "wide"},
+		{"-n", w.namespace, "get", "events", "--sort-by=.lastTimestamp"},
+	} {
+		out, _ := exec.Command("kubectl", args...).CombinedOutput()
+		fmt.Printf("kubectl %s\n%s\n", strings.Join(args, " "), out)
+	}
+}
+
+// kubectl returns what a command of kubectl prints.
+func kubectl(t *testing.T, args ...string) string {
+	t.Helper()
+	return command(t, "kubectl", args...)
+}
+
+func command(t *testing.T, program string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, program, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", program, strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// eventually polls until the condition holds.
+func eventually(t *testing.T, what string, within time.Duration, condition func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(within)
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", within, what)
+		}
+		<-tick.C
+	}
+}
+
+// pods counts the pods of a function that are there, those that end included.
+func (w *world) pods(t *testing.T, function string) int {
+	t.Helper()
+	return len(strings.Fields(kubectl(t, "-n", w.namespace, "get", "pod", "-l", "serving.knative.dev/service="+function, "-o", "name")))
+}
+
+// functions are all of them.
+func functions() []string {
+	return []string{"gateway", "login", "upload", "convert", "notify", "download", "jobs", "reconcile"}
+}
+
+// root is the folder of the module.
+func root() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		panic(err)
+	}
+	return filepath.Dir(filepath.Dir(dir))
+}
+
+func port(url string) string {
+	rest := url[strings.LastIndex(url, ":")+1:]
+	return strings.TrimRight(rest, "/")
+}
+
+func unique() string {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
