@@ -63,7 +63,17 @@ func shared(variable string, start func(dir string) (*Server, error)) func() (st
 // goes with it.
 func MySQL(t testing.TB) string {
 	t.Helper()
-	u := parse(t, sharedMySQL)
+	return newDatabase(t, parse(t, sharedMySQL))
+}
+
+// DatabaseOn is MySQL on a server of NewMySQL.
+func DatabaseOn(t testing.TB, s *Server) string {
+	t.Helper()
+	return newDatabase(t, parse(t, func() (string, error) { return s.URL(), nil }))
+}
+
+func newDatabase(t testing.TB, u *url.URL) string {
+	t.Helper()
 	name, server := "alchemist_"+unique(), *u
 	password, _ := server.User.Password()
 	do := func(ctx context.Context, statement string) error {
