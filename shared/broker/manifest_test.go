@@ -2,8 +2,6 @@ package broker_test
 
 import (
 	"encoding/json"
-	"io/fs"
-	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -55,26 +53,6 @@ func TestProductionManifests(t *testing.T) {
 		if waits < 11*time.Minute || waits+tr.Delivery.Timeout > 29*time.Minute {
 			t.Errorf("%s: the retries take %v", tr.Name, waits)
 		}
-	}
-}
-
-func TestKustomizationNamesEveryManifest(t *testing.T) {
-	var k struct{ Resources []string }
-	text, err := events.Manifests.ReadFile("kustomization.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := yaml.Unmarshal(text, &k); err != nil {
-		t.Fatal(err)
-	}
-	files, err := fs.Glob(events.Manifests, "*.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := append(k.Resources, "kustomization.yaml")
-	slices.Sort(got)
-	if !slices.Equal(got, files) {
-		t.Errorf("the kustomization has %v, the folder %v", got, files)
 	}
 }
 

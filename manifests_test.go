@@ -1,0 +1,172 @@
+package alchemist_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/opengundumstyle/audio-alchemist/config/knative/events"
+	"github.com/opengundumstyle/audio-alchemist/shared/broker"
+	"github.com/opengundumstyle/audio-alchemist/shared/config"
+)
+
+func TestEachKustomizationNamesItsFolderWhole(t *testing.T) {
+	found, err := filepath.Glob("config/*/kustomization.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	deeper, err := filepath.Glob("config/*/*/kustomization.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found = append(found, deeper...); len(found) < 8 {
+		t.Errorf("only %d kustomizations: %v", len(found), found)
+	}
+	for _, path := range found {
+		var k struct {
+			Resources []string
+			Patches   []struct{ Path string }
+		}
+		read(t, path, &k)
+		named := append([]string{"kustomization.yaml"}, k.Resources...)
+		for _, p := range k.Patches {
+			named = append(named, p.Path)
+		}
+		var there []string
+		entries, err := os.ReadDir(filepath.Dir(path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if e.IsDir() || strings.HasSuffix(e.Name(), ".yaml") {
+				there = append(there, e.Name())
+			}
+		}
+		slices.Sort(named)
+		if slices.Sort(there); !slices.Equal(named, there) {
+			t.Errorf("%s names %v, the folder has %v", path, named, there)
+		}
+	}
+}
+
+// service is what the tests look at of a Knative Service.
+type service struct {
+	Metadata struct {
+		Name   string
+		Labels map[string]string
+	}
+	Spec struct {
+		Template struct {
+			Metadata struct{ Annotations map[string]string }
+			Spec     struct {
+				ContainerConcurrency, TimeoutSeconds, ResponseStartTimeoutSeconds int
+				Containers                                                        []struct {
+					Image     string
+					Env       []struct{ Name string }
+					Resources struct{ Requests, Limits map[string]string }
+				}
+			}
+		}
+	}
+}
+
+func readService(t *testing.T, function string) service {
+	t.Helper()
+	var s service
+	read(t, "config/knative/functions/service-"+function+".yaml", &s)
+	return s
+}
+
+func read(t *testing.T, path string, into any) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = yaml.Unmarshal(text, into)
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+}
+
+func TestEachFunctionIsAServiceThatScalesToZero(t *testing.T) {
+	for _, f := range config.Functions() {
+		s := readService(t, f)
+		container := s.Spec.Template.Spec.Containers[0]
+		notes := s.Spec.Template.Metadata.Annotations
+		if s.Metadata.Name != f || s.Metadata.Labels["app.kubernetes.io/name"] != f || container.Image != "ko://"+module+"/cmd/"+f {
+			t.Errorf("%s: is called %s, labelled %v, and runs %s", f, s.Metadata.Name, s.Metadata.Labels, container.Image)
+		}
+		if most, err := strconv.Atoi(notes["autoscaling.knative.dev/max-scale"]); err != nil || most < 1 || notes["autoscaling.knative.dev/min-scale"] != "0" {
+			t.Errorf("%s: scales by %v, want from 0 to a bound", f, notes)
+		}
+		for _, what := range []string{"cpu", "memory"} {
+			if container.Resources.Requests[what] == "" || container.Resources.Limits[what] == "" {
+				t.Errorf("%s: has no request or no limit of %s: %+v", f, what, container.Resources)
+			}
+		}
+	}
+}
+
+// A secret of one function is no business of another.
+func TestOnlyWhoNeedsASecretGetsIt(t *testing.T) {
+	want := map[string][]string{
+		"TOKEN_SIGNING_KEY": {"login"},
+		"TOKEN_PUBLIC_KEYS": {"login", "upload", "download", "jobs"},
+		"LINK_KEY":          {"upload", "notify", "download", "jobs"},
+		"LEDGER_URL":        {"login", "upload", "convert", "notify", "download", "jobs", "reconcile"},
+		"BLOBS_URL":         {"upload", "convert", "download", "jobs", "reconcile"},
+		"MAIL_URL":          {"notify"},
+	}
+	got := map[string][]string{}
+	for _, f := range config.Functions() {
+		for _, e := range readService(t, f).Spec.Template.Spec.Containers[0].Env {
+			got[e.Name] = append(got[e.Name], f)
+		}
+	}
+	for name, functions := range want {
+		if !slices.Equal(got[name], functions) {
+			t.Errorf("%s is given to %v, want %v", name, got[name], functions)
+		}
+	}
+}
+
+func TestConvertHasTheTimeAndThePodsThatItsTriggerGivesIt(t *testing.T) {
+	triggers, err := broker.Load(events.Manifests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(triggers, func(r broker.Trigger) bool { return r.Name == "convert" })
+	s := readService(t, "convert").Spec.Template
+	if most := s.Metadata.Annotations["autoscaling.knative.dev/max-scale"]; most != strconv.Itoa(triggers[i].Parallelism) || s.Spec.ContainerConcurrency != 1 {
+		t.Errorf("%d deliveries at once for %s pods that take %d each", triggers[i].Parallelism, most, s.Spec.ContainerConcurrency)
+	}
+	seconds := int(config.MaxConvertTimeout.Seconds())
+	if s.Spec.TimeoutSeconds != seconds || s.Spec.ResponseStartTimeoutSeconds != seconds || triggers[i].Delivery.Timeout != config.MaxConvertTimeout {
+		t.Errorf("a conversion may take %d s, its revision gives it %d and %d to answer, its trigger %v",
+			seconds, s.Spec.TimeoutSeconds, s.Spec.ResponseStartTimeoutSeconds, triggers[i].Delivery.Timeout)
+	}
+}
+
+// What is not set in settings.env has its default: a name that is spelt wrong
+// would be a setting without effect.
+func TestSettingsAreVariablesThatThereAre(t *testing.T) {
+	text, err := os.ReadFile("config/knative/functions/settings.env")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		name, _, found := strings.Cut(line, "=")
+		if found && !strings.HasPrefix(line, "#") && !strings.Contains(string(readme), "| `"+name+"` |") {
+			t.Errorf("settings.env has %s, which README.md does not know", name)
+		}
+	}
+}

@@ -1,0 +1,102 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// coldStarts is how often each function is started from zero.
+const coldStarts = 5
+
+// coldStartTarget is how much longer than the smallest service there is a
+// function may take from a request to the first byte of its answer.
+const coldStartTarget = 1.25
+
+// TestAColdStartTakesLittleMoreThanThatOfTheSmallestService measures from zero
+// pods to the first byte of an answer, next to a service in the same namespace
+// that answers and does nothing else (HELLO_IMAGE).
+func TestAColdStartTakesLittleMoreThanThatOfTheSmallestService(t *testing.T) {
+	image := os.Getenv("HELLO_IMAGE")
+	if image == "" {
+		t.Fatal("HELLO_IMAGE: want the image of a service that answers every request, found nothing")
+	}
+	hello(t, image)
+	// The sweep wakes reconcile before it is measured.
+	the.kn(t, "source", "ping", "update", "reconcile", "--schedule", "0 0 1 1 *")
+	defer the.kn(t, "source", "ping", "update", "reconcile", "--schedule", "* * * * *")
+
+	all := append(functions(), "hello")
+	took := map[string][]time.Duration{}
+	for range coldStarts {
+		the.awaitZero(t)
+		eventually(t, "hello is at zero pods", zeroWithin, func() bool { return the.pods(t, "hello") == 0 })
+		for _, f := range all {
+			took[f] = append(took[f], firstByte(t, the.url(t, f)+"/healthz"))
+		}
+	}
+	median := func(f string) time.Duration {
+		slices.Sort(took[f])
+		return took[f][coldStarts/2]
+	}
+	for _, f := range all {
+		ratio := float64(median(f)) / float64(median("hello"))
+		t.Logf("%-10s median %v of %v, × %.2f of hello", f, median(f).Round(time.Millisecond), rounded(took[f]), ratio)
+		if slices.Contains([]string{"login", "jobs", "download"}, f) && ratio > coldStartTarget {
+			t.Errorf("%s takes × %.2f of hello, want %v at most", f, ratio, coldStartTarget)
+		}
+	}
+}
+
+func rounded(all []time.Duration) []string {
+	var texts []string
+	for _, d := range all {
+		texts = append(texts, d.Round(10*time.Millisecond).String())
+	}
+	return texts
+}
+
+func hello(t *testing.T, image string) {
+	t.Helper()
+	manifest := fmt.Sprintf(`apiVersion: serving.knative.dev/v1
+kind: Service
+metadata: {namespace: %s, name: hello}
+spec:
+  template:
+    spec:
+      containers:
+        - image: %s
+          securityContext: {allowPrivilegeEscalation: false, runAsNonRoot: true, runAsUser: 65532, capabilities: {drop: [ALL]}, seccompProfile: {type: RuntimeDefault}}
+`, the.namespace, image)
+	cmd := exec.Command("kubectl", "apply", "-f", "-")
+	cmd.Stdin = strings.NewReader(manifest)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("kubectl", "-n", the.namespace, "delete", "ksvc", "hello", "--wait=false").Run() })
+	kubectl(t, "-n", the.namespace, "wait", "--for=condition=Ready", "ksvc/hello", "--timeout=60s")
+}
+
+// firstByte is how long a request waits for its answer.
+func firstByte(t *testing.T, url string) time.Duration {
+	t.Helper()
+	req := (&person{}).request(t, http.MethodGet, url, nil)
+	begin := time.Now()
+	resp, err := outside.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(begin)
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("GET %s: %d, want 200", url, resp.StatusCode)
+	}
+	return took
+}
