@@ -21,5 +21,6 @@ func New(c config.Config, o *backend.Opener) http.Handler {
 		Hasher:    user.NewHasher(user.HasherOptions{}),
 		Open:      c.Registration,
 		ProxyHops: c.ProxyHops,
+		Proxies:   c.TrustedProxies,
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 	"unicode/utf8"
 
@@ -29,6 +30,7 @@ type Deps struct {
 	Hasher    *user.Hasher
 	Open      bool             // whether anybody may register
 	ProxyHops int              // proxies in front whose X-Forwarded-For is believed; 0 for none
+	Proxies   []netip.Prefix   // networks that they are in, where their number varies
 	Now       func() time.Time // nil means the ledger's clock
 }
 
@@ -107,7 +109,7 @@ const settleIn = 10 * time.Second
 func (f *function) authenticate(r *http.Request, email, password string) (user.User, error) {
 	ctx := r.Context()
 	email = user.NormalizeEmail(email)
-	p := pair{account: accountKey(email), address: clientAddress(r, f.ProxyHops)}
+	p := pair{account: accountKey(email), address: clientAddress(r, f.ProxyHops, f.Proxies)}
 	failed, leave, err := f.gate.enter(ctx, p)
 	if err != nil {
 		return user.User{}, err

@@ -5,44 +5,66 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // clientAddress tells where a request comes from: the peer of the connection,
-// or, behind hops trusted proxies that each append to X-Forwarded-For, the
-// entry that the outermost of them wrote. What stands left of that entry is
-// the client's own claim. An IPv6 address counts as its /64 network, since one
-// client has all of that.
-func clientAddress(r *http.Request, hops int) string {
-	if hops > 0 {
-		chain := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-		if len(chain) >= hops {
-			if a, ok := network(strings.TrimSpace(chain[len(chain)-hops])); ok {
-				return a
-			}
+// or an entry of X-Forwarded-For, to which each proxy appends. Which one is
+// known by how many proxies there are, or by the networks that they are in,
+// where that varies: then it is the last entry that is no proxy's, or the
+// first one if all are. What stands left of it is the client's own claim.
+// An IPv6 address counts as its /64 network, since one client has all of that.
+func clientAddress(r *http.Request, hops int, proxies []netip.Prefix) string {
+	chain := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	peer, ok := address(r.RemoteAddr)
+	switch {
+	case len(proxies) > 0:
+		at, known := beyond(proxies, append(chain, r.RemoteAddr))
+		if known {
+			peer, ok = at, true
+		}
+	case hops > 0 && len(chain) >= hops:
+		if at, known := address(chain[len(chain)-hops]); known {
+			peer, ok = at, true
 		}
 	}
-	if a, ok := network(r.RemoteAddr); ok {
-		return a
+	switch {
+	case !ok:
+		return "unknown"
+	case peer.Is4():
+		return peer.String()
+	default:
+		return netip.PrefixFrom(peer, 64).Masked().String()
 	}
-	return "unknown"
 }
 
-// network reads an address with or without port and brackets.
-func network(s string) (string, bool) {
+// beyond goes from the end of the chain to the first address that is no
+// proxy's. An entry that is no address ends it: what is left of that is
+// anybody's claim.
+func beyond(proxies []netip.Prefix, chain []string) (found netip.Addr, ok bool) {
+	for _, entry := range slices.Backward(chain) {
+		at, known := address(entry)
+		if !known {
+			break
+		}
+		found, ok = at, true
+		if !slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(at) }) {
+			break
+		}
+	}
+	return found, ok
+}
+
+// address reads one with or without port and brackets.
+func address(s string) (netip.Addr, bool) {
+	s = strings.TrimSpace(s)
 	if host, _, err := net.SplitHostPort(s); err == nil {
 		s = host
 	}
 	a, err := netip.ParseAddr(strings.Trim(s, "[]"))
-	if err != nil {
-		return "", false
-	}
-	a = a.Unmap().WithZone("")
-	if a.Is4() {
-		return a.String(), true
-	}
-	return netip.PrefixFrom(a, 64).Masked().String(), true
+	return a.Unmap().WithZone(""), err == nil
 }
 
 // prefersJSON reports whether Accept (RFC 9110, 12.5.1) prefers JSON to plain

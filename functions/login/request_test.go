@@ -3,6 +3,7 @@ package login
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"testing"
 )
 
@@ -36,7 +37,35 @@ func TestClientAddress(t *testing.T) {
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/login", nil)
 			r.RemoteAddr = tt.remote
 			r.Header["X-Forwarded-For"] = tt.forwarded
-			if got := clientAddress(r, tt.hops); got != tt.want {
+			if got := clientAddress(r, tt.hops, nil); got != tt.want {
+				t.Errorf("clientAddress = %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestClientBeyondProxiesOfKnownNetworks(t *testing.T) {
+	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	for name, tt := range map[string]struct {
+		remote    string
+		forwarded []string
+		want      string
+	}{
+		"by ingress, activator, queue-proxy": {"127.0.0.1:9", []string{"203.0.113.7, 10.1.2.3, 10.1.2.4"}, "203.0.113.7"},
+		"without the activator":              {"127.0.0.1:9", []string{"203.0.113.7", "10.1.2.3"}, "203.0.113.7"},
+		"through the gateway":                {"127.0.0.1:9", []string{"203.0.113.7, 10.1.2.3, 10.1.2.4, 127.0.0.1, 10.1.2.9, fd00::3"}, "203.0.113.7"},
+		"a client that claims another":       {"127.0.0.1:9", []string{"198.51.100.1, 203.0.113.7, 10.1.2.3"}, "203.0.113.7"},
+		"a client that claims a proxy":       {"127.0.0.1:9", []string{"10.9.9.9, 203.0.113.7, 10.1.2.3"}, "203.0.113.7"},
+		"nonsense before the proxies":        {"127.0.0.1:9", []string{"nobody, 10.1.2.3"}, "10.1.2.3"},
+		"all of them private":                {"127.0.0.1:9", []string{"10.7.7.7, 10.1.2.3"}, "10.7.7.7"},
+		"no proxy":                           {"203.0.113.7:9", []string{"198.51.100.1"}, "203.0.113.7"},
+		"no header":                          {"127.0.0.1:9", nil, "127.0.0.1"},
+		"IPv6":                               {"127.0.0.1:9", []string{"[2001:db8:1:2:3::4]:55, 10.1.2.3"}, "2001:db8:1:2::/64"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/login", nil)
+			r.RemoteAddr, r.Header["X-Forwarded-For"] = tt.remote, tt.forwarded
+			if got := clientAddress(r, 0, proxies); got != tt.want {
 				t.Errorf("clientAddress = %q, want %q", got, tt.want)
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"runtime"
@@ -44,6 +45,8 @@ type Config struct {
 	TokenTTL     time.Duration // TOKEN_TTL
 	Registration bool          // REGISTRATION: open or closed
 	ProxyHops    int           // PROXY_HOPS: how many proxies in front are trusted to name the client
+
+	TrustedProxies []netip.Prefix // TRUSTED_PROXIES: networks of such proxies, where their number varies
 
 	MaxUpload      int64         // MAX_UPLOAD: largest video
 	Bitrate        int           // BITRATE: of the MP3
@@ -98,6 +101,8 @@ func Load(getenv func(string) string) (Config, error) {
 		TokenTTL:     r.duration("TOKEN_TTL", 24*time.Hour, time.Minute, 30*24*time.Hour),
 		Registration: r.choice("REGISTRATION", "closed", "open", "closed") == "open",
 		ProxyHops:    int(r.number("PROXY_HOPS", 0, 0, 16)),
+
+		TrustedProxies: r.networks("TRUSTED_PROXIES"),
 
 		MaxUpload:      r.size("MAX_UPLOAD", 2<<30),
 		Bitrate:        int(r.number("BITRATE", 192_000, 32_000, 320_000)),

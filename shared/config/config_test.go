@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net"
 	"path/filepath"
 	"slices"
@@ -58,6 +59,21 @@ func TestValuesAreRead(t *testing.T) {
 	}
 	if c.PublicURL != "http://localhost:9000" {
 		t.Errorf("PublicURL = %s", c.PublicURL)
+	}
+}
+
+func TestTrustedProxies(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                          "[]",
+		"10.1.2.3/8, 2001:db8::/32": "[10.0.0.0/8 2001:db8::/32]",
+		"203.0.113.0/24,private":    "[203.0.113.0/24 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 127.0.0.0/8 fc00::/7 fe80::/10 ::1/128]",
+		"10.0.0.1":                  "TRUSTED_PROXIES: want networks",
+		"10.0.0.0/8,publicly":       "TRUSTED_PROXIES: want networks",
+	} {
+		c, err := load(t, map[string]string{"TRUSTED_PROXIES": text})
+		if got := fmt.Sprint(c.TrustedProxies); err == nil && got != want || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is read as %s (%v), want %s", text, got, err, want)
+		}
 	}
 }
 

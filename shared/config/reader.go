@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -66,6 +67,33 @@ func (r *reader) number(name string, def, least, most int64) int64 {
 		return def
 	}
 	return n
+}
+
+// private are the networks that the internet does not lead to, and the
+// machine's own (RFC 1918, 4193, 6598, 1122, 4291).
+var private = []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "fc00::/7", "fe80::/10", "::1/128"}
+
+// networks reads a list of CIDR prefixes; the word private is all of those.
+func (r *reader) networks(name string) []netip.Prefix {
+	var all []netip.Prefix
+	for word := range strings.SplitSeq(r.text(name, ""), ",") {
+		words := []string{strings.TrimSpace(word)}
+		switch words[0] {
+		case "":
+			continue
+		case "private":
+			words = private
+		}
+		for _, w := range words {
+			p, err := netip.ParsePrefix(w)
+			if err != nil {
+				r.bad(name, `networks such as 10.0.0.0/8, or the word private, with commas between them`, w)
+				return nil
+			}
+			all = append(all, p.Masked())
+		}
+	}
+	return all
 }
 
 func (r *reader) duration(name string, def, least, most time.Duration) time.Duration {
