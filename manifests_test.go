@@ -29,11 +29,12 @@ func TestEachKustomizationNamesItsFolderWhole(t *testing.T) {
 	}
 	for _, path := range found {
 		var k struct {
-			Resources []string
-			Patches   []struct{ Path string }
+			Resources      []string
+			Patches        []struct{ Path string }
+			Configurations []string
 		}
 		read(t, path, &k)
-		named := append([]string{"kustomization.yaml"}, k.Resources...)
+		named := slices.Concat([]string{"kustomization.yaml"}, k.Resources, k.Configurations)
 		for _, p := range k.Patches {
 			named = append(named, p.Path)
 		}

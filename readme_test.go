@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -162,7 +163,7 @@ func TestReadmeNamesEveryVariable(t *testing.T) {
 			}
 			return ""
 		})
-		if err != nil || set != defaults {
+		if err != nil || !reflect.DeepEqual(set, defaults) {
 			t.Errorf("%s: %s is not the default: %v", name, shown, err)
 		}
 	}
