@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
@@ -13,18 +14,21 @@ import (
 // readyWithin bounds one readiness check.
 const readyWithin = 3 * time.Second
 
-// readiness answers GET /readyz and the probes. Probes come every few seconds,
-// so it logs what has changed since the last one, and the rest as debug.
+// readiness answers the probes: /healthz, whether the process answers at all;
+// /startz, whether requests could ever be served since it started; and
+// whether they can be now for whatever else a probe asks, which is /readyz
+// for people. Probes come every few seconds, so it logs what has changed since
+// the last one, and the rest as debug.
 type readiness struct {
 	check func(context.Context) error // nil: always ready
+	once  atomic.Bool                 // it has said so
 
 	mu   sync.Mutex
 	last string // what clients were told was wrong; empty while ready
 }
 
-// ServeHTTP implements http.Handler.
-func (s *readiness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if s.check == nil {
+func (s *readiness) probe(w http.ResponseWriter, r *http.Request) {
+	if s.check == nil || r.URL.Path == "/healthz" || r.URL.Path == "/startz" && s.once.Load() {
 		ok(w)
 		return
 	}
@@ -37,6 +41,7 @@ func (s *readiness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
+	s.once.Store(true)
 	ok(w)
 }
 

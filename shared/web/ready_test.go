@@ -46,7 +46,7 @@ func TestProbesLogWhatHasChanged(t *testing.T) {
 			if now != nil {
 				want = http.StatusServiceUnavailable
 			}
-			if got := call(ready, "GET", "/readyz").StatusCode; got != want {
+			if got := call(http.HandlerFunc(ready.probe), "GET", "/readyz").StatusCode; got != want {
 				t.Errorf("status %d, want %d", got, want)
 			}
 		}
@@ -76,7 +76,7 @@ func TestAProbeThatHangsUpIsLogged(t *testing.T) {
 		}
 		return away("ledger", "connection refused")
 	}}
-	ready.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/readyz", nil))
+	ready.probe(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/readyz", nil))
 	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "connection refused") {
 		t.Errorf("logged %q", log.String())
 	}

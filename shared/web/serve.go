@@ -19,7 +19,8 @@ type Server struct {
 	Handler http.Handler
 
 	// Ready reports whether requests can be served now; nil means always.
-	// GET /readyz and the probes of Kubernetes and Knative ask it.
+	// GET /readyz asks it, and so do the probes of Kubernetes and Knative,
+	// unless they ask for /healthz, or for /startz when it has said yes once.
 	Ready func(context.Context) error
 
 	// Drain is how long requests that are under way may still take once
@@ -41,7 +42,7 @@ const settleWithin = 3 * time.Second
 // itself. It closes the listener.
 func (s Server) Serve(ctx context.Context, l net.Listener) error {
 	ready := &readiness{check: s.Ready}
-	drainer := &handlers.Drainer{Inner: patient(s.health(ready), s.Silence), HealthCheck: ready.ServeHTTP, QuietPeriod: time.Millisecond}
+	drainer := &handlers.Drainer{Inner: patient(s.health(ready), s.Silence), HealthCheck: ready.probe, QuietPeriod: time.Millisecond}
 	draining, startDraining := context.WithCancel(context.Background())
 	requests, endRequests := context.WithCancel(context.WithValue(context.Background(), drainKey{}, draining.Done()))
 	defer endRequests()
@@ -86,17 +87,18 @@ func (s Server) Serve(ctx context.Context, l net.Listener) error {
 	return fail.Wrap(fail.Internal, err, "stop serving on %s", l.Addr())
 }
 
-// health answers GET /healthz and /readyz, and leaves the rest to the handler.
-func (s Server) health(ready http.Handler) http.Handler {
+// health answers GET /healthz, /startz and /readyz, and leaves the rest to the
+// handler.
+func (s Server) health(ready *readiness) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case r.URL.Path == "/healthz" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
-			ok(w)
-		case r.URL.Path == "/readyz" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
-			ready.ServeHTTP(w, r)
-		default:
-			s.Handler.ServeHTTP(w, r)
+		switch r.URL.Path {
+		case "/healthz", "/startz", "/readyz":
+			if r.Method == http.MethodGet || r.Method == http.MethodHead {
+				ready.probe(w, r)
+				return
+			}
 		}
+		s.Handler.ServeHTTP(w, r)
 	})
 }
 

@@ -194,7 +194,7 @@ func serve(t *testing.T, s Server) (url string, end func() error) {
 }
 
 func TestHealth(t *testing.T) {
-	var broken error
+	broken := errors.New("the ledger is not there yet")
 	url, end := serve(t, Server{Handler: http.NotFoundHandler(), Ready: func(context.Context) error { return broken }})
 	status := func(path, agent string) int {
 		req, _ := http.NewRequest("GET", url+path, nil)
@@ -206,19 +206,28 @@ func TestHealth(t *testing.T) {
 		_ = resp.Body.Close()
 		return resp.StatusCode
 	}
-	check := func(when string, ready int) {
-		for path, want := range map[string]int{"/healthz": 200, "/readyz": ready, "/else": 404} {
-			if got := status(path, "curl"); got != want {
-				t.Errorf("%s: %s answers %d, want %d", when, path, got, want)
+	const probe = "kube-probe/1.34"
+	check := func(when string, started, ready int) {
+		t.Helper()
+		for path, want := range map[string]int{"/healthz": 200, "/startz": started, "/readyz": ready} {
+			for _, agent := range []string{"curl", probe} {
+				if got := status(path, agent); got != want {
+					t.Errorf("%s: %s answers %s with %d, want %d", when, path, agent, got, want)
+				}
 			}
 		}
-		if got := status("/else", "kube-probe/1.34"); got != ready {
-			t.Errorf("%s: a probe of Kubernetes gets %d, want %d", when, got, ready)
+		if got := status("/else", "curl"); got != http.StatusNotFound {
+			t.Errorf("%s: /else answers %d, want 404", when, got)
+		}
+		if got := status("/else", probe); got != ready {
+			t.Errorf("%s: a probe of Kubernetes for /else gets %d, want %d", when, got, ready)
 		}
 	}
-	check("ready", 200)
+	check("not ready yet", 503, 503)
+	broken = nil
+	check("ready", 200, 200)
 	broken = errors.New("the ledger is down")
-	check("not ready", 503)
+	check("no longer ready", 200, 503)
 	if err := end(); err != nil {
 		t.Error(err)
 	}

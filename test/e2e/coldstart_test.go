@@ -80,7 +80,9 @@ spec:
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	t.Cleanup(func() { _ = exec.Command("kubectl", "-n", the.namespace, "delete", "ksvc", "hello", "--wait=false").Run() })
+	t.Cleanup(func() {
+		_ = exec.Command("kubectl", "-n", the.namespace, "delete", "ksvc", "hello", "--wait=false").Run()
+	})
 	kubectl(t, "-n", the.namespace, "wait", "--for=condition=Ready", "ksvc/hello", "--timeout=60s")
 }
 

@@ -65,7 +65,9 @@ func newRabbit(dir, plugins string) (*Server, error) {
 		command: func() *exec.Cmd {
 			return command(mapper, "-address", "127.0.0.1", "-port", strconv.Itoa(ports[2]))
 		},
-		ready: func(ctx context.Context) error { return dial(ctx, net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[2]))) },
+		ready: func(ctx context.Context) error {
+			return dial(ctx, net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[2])))
+		},
 	})
 	if err != nil {
 		return nil, err
