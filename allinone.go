@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 
+	"github.com/opengundumstyle/audio-alchemist/compose/telemetry"
 	"github.com/opengundumstyle/audio-alchemist/config/knative/events"
 	"github.com/opengundumstyle/audio-alchemist/functions/gateway"
 	"github.com/opengundumstyle/audio-alchemist/shared/backend"
@@ -153,7 +154,7 @@ func (s *System) compose() error {
 	if err != nil {
 		return err
 	}
-	s.handler = s.once(gateway.New(gateway.Deps{Routes: functions}))
+	s.handler = s.once(telemetry.Open(s.config, s.opener).Handler("gateway", gateway.New(gateway.Deps{Routes: functions})))
 	prefix := strings.TrimPrefix(s.base, "http://"+s.loop.Addr().String())
 	var mux web.Mux
 	for _, name := range eventFunctions {

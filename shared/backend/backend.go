@@ -24,6 +24,7 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/mail/maildir"
 	"github.com/opengundumstyle/audio-alchemist/shared/mail/smtp"
 	"github.com/opengundumstyle/audio-alchemist/shared/media"
+	"github.com/opengundumstyle/audio-alchemist/shared/telemetry"
 	"github.com/opengundumstyle/audio-alchemist/shared/token"
 )
 
@@ -88,6 +89,19 @@ func open[T any](o *Opener, variable string, with any, f func() (T, error)) T {
 // watch makes Ready ask a store. Its name is for people.
 func (o *Opener) watch(store string, ready func(context.Context) error) {
 	o.checks = append(o.checks, &check{store: store, ready: ready})
+}
+
+// Telemetry starts what traces and counts. Asked for before all else, it is
+// closed after all else, and so has the spans of the end as well.
+func (o *Opener) Telemetry(opts telemetry.Options) *telemetry.Telemetry {
+	return open(o, "METRICS_PORT, OTEL_EXPORTER_OTLP_ENDPOINT", opts, func() (*telemetry.Telemetry, error) {
+		t, err := telemetry.Open(o.ctx, opts)
+		if err != nil {
+			return nil, err
+		}
+		o.close = append(o.close, t.Close)
+		return t, nil
+	})
 }
 
 // Ledger opens the ledger of users and jobs: sqlite:PATH or mysql://….
