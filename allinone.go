@@ -23,6 +23,7 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/config/knative/events"
 	"github.com/opengundumstyle/audio-alchemist/functions/gateway"
 	"github.com/opengundumstyle/audio-alchemist/shared/backend"
+	"github.com/opengundumstyle/audio-alchemist/shared/backend/queue"
 	"github.com/opengundumstyle/audio-alchemist/shared/broker"
 	"github.com/opengundumstyle/audio-alchemist/shared/config"
 	"github.com/opengundumstyle/audio-alchemist/shared/event"
@@ -142,13 +143,13 @@ func (s *System) compose() error {
 			functions[name] = builders[name](s.config, s.opener)
 		}
 	}
-	queue := s.opener.Queue(s.config.QueueURL)
+	waiting := queue.Open(s.opener, s.config.QueueURL)
 	if err := s.opener.Err(); err != nil {
 		return err
 	}
 	var err error
 	s.broker, err = broker.New(broker.Options{
-		Queue: queue, Manifests: events.Manifests, Resolve: s.resolve,
+		Queue: waiting, Manifests: events.Manifests, Resolve: s.resolve,
 		Parallelism: map[string]int{"convert": s.config.Conversions}, Drain: s.config.DrainTimeout,
 	})
 	if err != nil {
