@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 
 	alchemist "github.com/opengundumstyle/audio-alchemist"
@@ -208,7 +206,7 @@ func counted(t *testing.T, o *observed) {
 		"notify": {`alchemist_mails_total{outcome=sent}`, `alchemist_queue_wait_seconds{function=notify}`},
 	} {
 		for _, name := range names {
-			eventually(t, function+" has counted "+name, 10*time.Second, func() bool { return scrape(t, o.metrics[function])[name] > 0 })
+			eventually(t, function+" has counted "+name, 10*time.Second, func() bool { return collector.Scrape(t, o.metrics[function])[name] > 0 })
 		}
 	}
 	if resp, err := http.Get(o.origin.url + "/metrics"); err != nil || resp.StatusCode != http.StatusNotFound {
@@ -216,33 +214,6 @@ func counted(t *testing.T, o *observed) {
 	} else {
 		_ = resp.Body.Close()
 	}
-}
-
-// scrape reads metrics as Prometheus does: name{labels} to value, or to the
-// count of a histogram.
-func scrape(t *testing.T, address string) map[string]float64 {
-	t.Helper()
-	resp, err := http.Get("http://" + address + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := map[string]float64{}
-	for name, f := range families {
-		for _, m := range f.GetMetric() {
-			var labels []string
-			for _, l := range m.GetLabel() {
-				labels = append(labels, l.GetName()+"="+l.GetValue())
-			}
-			all[name+"{"+strings.Join(labels, ",")+"}"] = m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
-		}
-	}
-	return all
 }
 
 // TestAPortOfMetricsThatIsTakenIsNamed holds what the operator reads.

@@ -56,6 +56,13 @@ func within(ctx context.Context, parent, state string) context.Context {
 	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{TraceExtension: parent, TraceStateExtension: state})
 }
 
+// InTrace returns a context with the trace of the event, for the log; the
+// context itself where the event has none.
+func InTrace(ctx context.Context, e cloudevents.Event) context.Context {
+	parent, state := TraceOf(e)
+	return within(ctx, parent, state)
+}
+
 // Span begins a span for something that is done with an event: below that of
 // the context if it is of the trace of the event, otherwise below the one that
 // the event names, with a link to that of the context. So a job has one trace
@@ -69,9 +76,7 @@ func Span(ctx context.Context, what string, kind trace.SpanKind, e cloudevents.E
 		attribute.String("cloudevents.event_type", e.Type()), attribute.String("cloudevents.event_source", e.Source()),
 		attribute.String("cloudevents.event_subject", e.Subject()),
 	)}
-	parent, state := TraceOf(e)
-	there := within(context.Background(), parent, state)
-	if its := trace.SpanContextFromContext(there); its.IsValid() && its.TraceID() != here.SpanContext().TraceID() {
+	if its := trace.SpanContextFromContext(InTrace(context.Background(), e)); its.IsValid() && its.TraceID() != here.SpanContext().TraceID() {
 		ctx = trace.ContextWithRemoteSpanContext(ctx, its)
 		if here.SpanContext().IsValid() {
 			opts = append(opts, trace.WithLinks(trace.Link{SpanContext: here.SpanContext()}))

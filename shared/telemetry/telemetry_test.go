@@ -13,9 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
-
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/telemetry/collector"
 )
@@ -217,32 +214,6 @@ func TestTransportPassesTheTraceOn(t *testing.T) {
 	}
 }
 
-// scrape reads the metrics as Prometheus does: name{labels} to value.
-func scrape(t *testing.T, address string) map[string]float64 {
-	t.Helper()
-	resp, err := http.Get("http://" + address + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := map[string]float64{}
-	for name, f := range families {
-		for _, m := range f.GetMetric() {
-			var labels []string
-			for _, l := range m.GetLabel() {
-				labels = append(labels, l.GetName()+"="+l.GetValue())
-			}
-			all[name+"{"+strings.Join(labels, ",")+"}"] = m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
-		}
-	}
-	return all
-}
-
 func TestMetrics(t *testing.T) {
 	tel := open(t, Options{MetricsAddress: "127.0.0.1:0"})
 	var mux http.ServeMux
@@ -268,7 +239,7 @@ func TestMetrics(t *testing.T) {
 	m.DeadLetter("other")
 	m.Mail(Sent)
 	m.Jobs("queued", 3, 90*time.Second)
-	got := scrape(t, tel.MetricsAddress())
+	got := collector.Scrape(t, tel.MetricsAddress())
 	for name, want := range map[string]float64{
 		"http_requests_total{code=2xx,function=jobs,method=POST,route=/jobs/{id}}":  2,
 		"http_requests_total{code=4xx,function=jobs,method=_OTHER,route=unmatched}": 1,

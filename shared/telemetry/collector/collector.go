@@ -1,5 +1,5 @@
-// Package collector is a receiver of traces for tests: OTLP over HTTP, in
-// protobuf.
+// Package collector is, for tests, a receiver of traces (OTLP over HTTP, in
+// protobuf) and a reader of metrics.
 package collector
 
 import (
