@@ -16,7 +16,7 @@ import (
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 
 	alchemist "github.com/opengundumstyle/audio-alchemist"
-	"github.com/opengundumstyle/audio-alchemist/config/knative"
+	"github.com/opengundumstyle/audio-alchemist/config/knative/events"
 	"github.com/opengundumstyle/audio-alchemist/shared/broker"
 	"github.com/opengundumstyle/audio-alchemist/shared/broker/sqlqueue"
 	"github.com/opengundumstyle/audio-alchemist/shared/config"
@@ -103,7 +103,7 @@ func serveBroker(t *testing.T, ports map[string]string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := broker.New(broker.Options{Queue: queue, Manifests: knative.Manifests, Resolve: func(ref duckv1.KReference) (string, error) {
+	b, err := broker.New(broker.Options{Queue: queue, Manifests: events.Manifests, Resolve: func(ref duckv1.KReference) (string, error) {
 		return "http://127.0.0.1:" + ports[ref.Name] + "/", nil
 	}})
 	if err != nil {
