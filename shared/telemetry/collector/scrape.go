@@ -13,7 +13,11 @@ import (
 // to the value, of a histogram to its count.
 func Scrape(t *testing.T, address string) map[string]float64 {
 	t.Helper()
-	resp, err := http.Get("http://" + address + "/metrics")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
