@@ -48,6 +48,10 @@ func run(m *testing.M) (code int) {
 	defer end()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
+		if w != nil {
+			w.dump()
+			_ = w.undeploy()
+		}
 		return 1
 	}
 	the = w
