@@ -19,9 +19,11 @@ import (
 	"github.com/google/uuid"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 
+	"github.com/opengundumstyle/audio-alchemist/compose/telemetry"
 	"github.com/opengundumstyle/audio-alchemist/config/knative/events"
 	"github.com/opengundumstyle/audio-alchemist/functions/gateway"
 	"github.com/opengundumstyle/audio-alchemist/shared/backend"
+	"github.com/opengundumstyle/audio-alchemist/shared/backend/queue"
 	"github.com/opengundumstyle/audio-alchemist/shared/broker"
 	"github.com/opengundumstyle/audio-alchemist/shared/config"
 	"github.com/opengundumstyle/audio-alchemist/shared/event"
@@ -141,19 +143,19 @@ func (s *System) compose() error {
 			functions[name] = builders[name](s.config, s.opener)
 		}
 	}
-	queue := s.opener.Queue(s.config.QueueURL)
+	waiting := queue.Open(s.opener, s.config.QueueURL)
 	if err := s.opener.Err(); err != nil {
 		return err
 	}
 	var err error
 	s.broker, err = broker.New(broker.Options{
-		Queue: queue, Manifests: events.Manifests, Resolve: s.resolve,
+		Queue: waiting, Manifests: events.Manifests, Resolve: s.resolve,
 		Parallelism: map[string]int{"convert": s.config.Conversions}, Drain: s.config.DrainTimeout,
 	})
 	if err != nil {
 		return err
 	}
-	s.handler = s.once(gateway.New(gateway.Deps{Routes: functions}))
+	s.handler = s.once(telemetry.Open(s.config, s.opener).Handler("gateway", gateway.New(gateway.Deps{Routes: functions})))
 	prefix := strings.TrimPrefix(s.base, "http://"+s.loop.Addr().String())
 	var mux web.Mux
 	for _, name := range eventFunctions {

@@ -16,6 +16,7 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/backend"
 	"github.com/opengundumstyle/audio-alchemist/shared/config"
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/telemetry"
 	"github.com/opengundumstyle/audio-alchemist/shared/web"
 )
 
@@ -41,7 +42,7 @@ func (f *Function) Start(ctx context.Context, env map[string]string) error {
 	if err != nil {
 		return err
 	}
-	slog.SetDefault(c.Logger(os.Stderr))
+	slog.SetDefault(telemetry.Logger(c.Logger(os.Stderr)))
 	if c.Function != "" {
 		return f.startOne(ctx, c)
 	}

@@ -16,6 +16,7 @@ import (
 
 	alchemist "github.com/opengundumstyle/audio-alchemist"
 	"github.com/opengundumstyle/audio-alchemist/shared/config"
+	"github.com/opengundumstyle/audio-alchemist/shared/telemetry"
 )
 
 const usage = `usage: alchemist [COMMAND]
@@ -90,7 +91,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	slog.SetDefault(c.Logger(os.Stderr))
+	slog.SetDefault(telemetry.Logger(c.Logger(os.Stderr)))
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Address())
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("PORT: %s is in use by another program; stop it or set PORT to another port", c.Address())

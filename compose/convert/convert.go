@@ -4,6 +4,7 @@ package convert
 import (
 	"net/http"
 
+	"github.com/opengundumstyle/audio-alchemist/compose/telemetry"
 	"github.com/opengundumstyle/audio-alchemist/functions/convert"
 	"github.com/opengundumstyle/audio-alchemist/shared/backend"
 	"github.com/opengundumstyle/audio-alchemist/shared/config"
@@ -11,7 +12,9 @@ import (
 
 // New makes the function. Ask the Opener for its error before use.
 func New(c config.Config, o *backend.Opener) http.Handler {
-	return convert.New(convert.Deps{
+	t := telemetry.Open(c, o)
+	return t.Handler("convert", convert.New(convert.Deps{
+		Metrics: t.Metrics(),
 		Ledger:  o.Ledger(c.LedgerURL),
 		Blobs:   o.Blobs(c.BlobsURL),
 		Media:   o.Media(c.FFmpeg, c.FFprobe, c.MediaSandbox),
@@ -19,5 +22,5 @@ func New(c config.Config, o *backend.Opener) http.Handler {
 		Timeout: c.ConvertTimeout,
 		Bitrate: c.Bitrate,
 		Longest: c.MaxDuration,
-	})
+	}))
 }

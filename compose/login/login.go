@@ -5,6 +5,7 @@ package login
 import (
 	"net/http"
 
+	"github.com/opengundumstyle/audio-alchemist/compose/telemetry"
 	"github.com/opengundumstyle/audio-alchemist/functions/login"
 	"github.com/opengundumstyle/audio-alchemist/shared/backend"
 	"github.com/opengundumstyle/audio-alchemist/shared/config"
@@ -14,7 +15,8 @@ import (
 
 // New makes the function. Ask the Opener for its error before use.
 func New(c config.Config, o *backend.Opener) http.Handler {
-	return login.New(login.Deps{
+	t := telemetry.Open(c, o)
+	return t.Handler("login", login.New(login.Deps{
 		Ledger:    o.Ledger(c.LedgerURL),
 		Issuer:    o.Issuer(c.SigningKey, token.Options{Issuer: c.Issuer, Audience: c.Audience, TTL: c.TokenTTL}),
 		Verifier:  o.Verifier(c.PublicKeys, c.SigningKey, c.Issuer, c.Audience),
@@ -22,5 +24,5 @@ func New(c config.Config, o *backend.Opener) http.Handler {
 		Open:      c.Registration,
 		ProxyHops: c.ProxyHops,
 		Proxies:   c.TrustedProxies,
-	})
+	}))
 }

@@ -4,6 +4,7 @@ package upload
 import (
 	"net/http"
 
+	"github.com/opengundumstyle/audio-alchemist/compose/telemetry"
 	"github.com/opengundumstyle/audio-alchemist/functions/upload"
 	"github.com/opengundumstyle/audio-alchemist/shared/backend"
 	"github.com/opengundumstyle/audio-alchemist/shared/config"
@@ -11,12 +12,13 @@ import (
 
 // New makes the function. Ask the Opener for its error before use.
 func New(c config.Config, o *backend.Opener) http.Handler {
-	return upload.New(upload.Deps{
+	t := telemetry.Open(c, o)
+	return t.Handler("upload", upload.New(upload.Deps{
 		Ledger:   o.Ledger(c.LedgerURL),
 		Blobs:    o.Blobs(c.BlobsURL),
 		Events:   o.Events(c.Sink),
 		Verifier: o.Verifier(c.PublicKeys, c.SigningKey, c.Issuer, c.Audience),
 		Links:    o.Links(c.LinkKey),
 		MaxBytes: c.MaxUpload,
-	})
+	}))
 }

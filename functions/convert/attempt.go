@@ -3,15 +3,19 @@ package convert
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/blob"
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
 	"github.com/opengundumstyle/audio-alchemist/shared/media"
 	"github.com/opengundumstyle/audio-alchemist/shared/options"
+	"github.com/opengundumstyle/audio-alchemist/shared/telemetry"
 )
 
 // attempt converts the video of a claimed job to each format that was asked
@@ -39,11 +43,7 @@ func (d Deps) attempt(ctx context.Context, j job.Job, holder string) ([]job.Resu
 		return nil, beat.verdict(err)
 	}
 	defer release()
-	info, err := d.Media.Probe(bounded, video)
-	if err != nil {
-		return nil, beat.verdict(err)
-	}
-	plan, err := d.Media.Prepare(bounded, video, info, j.Options)
+	plan, err := d.probe(bounded, video, j.Options)
 	if err != nil {
 		return nil, beat.verdict(err)
 	}
@@ -61,13 +61,27 @@ func (d Deps) attempt(ctx context.Context, j job.Job, holder string) ([]job.Resu
 	return results, nil
 }
 
+// probe looks at the video and plans what is to be made of it.
+func (d Deps) probe(ctx context.Context, video *media.Input, asked options.Options) (_ media.Plan, err error) {
+	ctx, span := telemetry.Start(ctx, "probe")
+	defer func() { telemetry.End(span, err) }()
+	info, err := d.Media.Probe(ctx, video)
+	if err != nil {
+		return media.Plan{}, err
+	}
+	return d.Media.Prepare(ctx, video, info, asked)
+}
+
 // make makes one result, stores it, and looks at it where it is stored. The
 // making ends with bounded, the storing with ctx.
 func (d Deps) make(ctx, bounded context.Context, video *media.Input, plan media.Plan, f options.Format, progress func(int)) (job.Result, error) {
-	conversion := d.Media.Convert(bounded, video, plan, f, progress)
+	converting, span := telemetry.Start(bounded, "convert", telemetry.AttrFormat.String(string(f)))
+	conversion := d.Media.Convert(converting, video, plan, f, progress)
 	defer func() { _, _ = conversion.Wait() }() // after a panic too it reads the video no longer
-	stored, storing := d.Blobs.Put(ctx, blob.Audio, blob.NewID(), conversion)
+	stored, storing := d.store(trace.ContextWithSpan(ctx, span), conversion)
 	made, err := conversion.Wait()
+	span.SetAttributes(telemetry.AttrSeconds.Float64(made.Duration.Seconds()))
+	telemetry.End(span, err)
 	switch {
 	case storing == nil && err == nil:
 		made, err = d.verify(bounded, stored, plan, made)
@@ -83,8 +97,20 @@ func (d Deps) make(ctx, bounded context.Context, video *media.Input, plan media.
 	return job.Result{FID: stored.ID, Format: string(f), Bytes: stored.Bytes, Duration: made.Duration}, nil
 }
 
+// store streams what is made into the blob store.
+func (d Deps) store(ctx context.Context, conversion io.Reader) (stored blob.Info, err error) {
+	ctx, span := telemetry.Start(ctx, "store")
+	defer func() {
+		span.SetAttributes(telemetry.AttrBytes.Int64(stored.Bytes))
+		telemetry.End(span, err)
+	}()
+	return d.Blobs.Put(ctx, blob.Audio, blob.NewID(), conversion)
+}
+
 // verify looks at what was stored.
-func (d Deps) verify(ctx context.Context, stored blob.Info, plan media.Plan, made media.Result) (media.Result, error) {
+func (d Deps) verify(ctx context.Context, stored blob.Info, plan media.Plan, made media.Result) (_ media.Result, err error) {
+	ctx, span := telemetry.Start(ctx, "verify", telemetry.AttrFormat.String(string(made.Format)))
+	defer func() { telemetry.End(span, err) }()
 	if stored.Bytes != made.Bytes {
 		return made, fail.New(fail.Unavailable, "The audio was not stored whole.")
 	}

@@ -22,11 +22,13 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
 	"github.com/opengundumstyle/audio-alchemist/shared/ledger"
 	"github.com/opengundumstyle/audio-alchemist/shared/media"
+	"github.com/opengundumstyle/audio-alchemist/shared/telemetry"
 	"github.com/opengundumstyle/audio-alchemist/shared/web"
 )
 
 // Deps is what convert works with.
 type Deps struct {
+	Metrics *telemetry.Metrics // nil: nothing is counted
 	Ledger  *ledger.Ledger
 	Blobs   blob.Store
 	Media   media.Tools
@@ -49,7 +51,7 @@ const copyUpTo = 8 << 20
 // New makes the function.
 func New(d Deps) http.Handler {
 	var mux web.Mux
-	mux.Handle("POST /{$}", web.Events(withDefaults(d).handle))
+	mux.Handle("POST /{$}", web.Events("convert", d.Metrics, withDefaults(d).handle))
 	return &mux
 }
 
@@ -84,7 +86,7 @@ func (d Deps) handle(ctx context.Context, e cloudevents.Event) (*cloudevents.Eve
 	}
 	holder := uuid.NewString()
 	log := slog.With("job", data.Job, "event", e.ID())
-	j, err := d.Ledger.Claim(ctx, data.Job, holder, d.Lease)
+	j, err := d.claim(ctx, data.Job, holder)
 	switch {
 	case fail.Is(err, fail.NotFound):
 		log.InfoContext(ctx, "job is gone")
@@ -104,11 +106,55 @@ func (d Deps) handle(ctx context.Context, e cloudevents.Event) (*cloudevents.Eve
 	}()
 	results, err := d.attempt(ctx, j, holder)
 	settled = true
+	d.count(j, results, err, time.Since(began))
 	reply, err := d.settle(ctx, log, j, holder, results, err)
 	if err == nil && reply != nil {
 		log.InfoContext(ctx, "conversion ended", "outcome", reply.Type(), "took", time.Since(began).Round(time.Millisecond))
 	}
 	return reply, err
+}
+
+// claim claims the job, and counts how long it has waited.
+func (d Deps) claim(ctx context.Context, id, holder string) (j job.Job, err error) {
+	ctx, span := telemetry.Start(ctx, "claim", telemetry.AttrJob.String(id))
+	defer func() {
+		span.SetAttributes(telemetry.AttrAttempt.Int(j.Attempts))
+		telemetry.End(span, err)
+	}()
+	j, err = d.Ledger.Claim(ctx, id, holder, d.Lease)
+	switch {
+	case err != nil || j.State.Ended():
+	case j.Attempts > 1:
+		d.Metrics.ClaimedAgain()
+	case j.Run == 0: // of a later run nobody knows when it began
+		d.Metrics.Claimed("convert", j.UpdatedAt.Sub(j.CreatedAt))
+	}
+	return j, err
+}
+
+// count counts an attempt that has ended.
+func (d Deps) count(j job.Job, made []job.Result, err error, took time.Duration) {
+	what := telemetry.Done
+	switch {
+	case err == nil:
+		var audio int64
+		var length time.Duration
+		for _, r := range made {
+			audio, length = audio+r.Bytes, length+r.Duration
+		}
+		d.Metrics.Converted(j.Bytes, audio, length)
+	case fail.Is(err, fail.Invalid):
+		what = telemetry.Failed
+	case fail.Is(err, fail.Exists):
+		what = telemetry.Lost
+	default:
+		what = telemetry.Again
+	}
+	var formats []string
+	for _, f := range j.Options.Outputs() {
+		formats = append(formats, string(f))
+	}
+	d.Metrics.Conversion(what, formats, took)
 }
 
 // settle writes what became of an attempt to the ledger, and finds the answer.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/telemetry"
 	"github.com/opengundumstyle/audio-alchemist/shared/web"
 )
 
@@ -27,7 +28,7 @@ import (
 func Proxy(target *url.URL) http.Handler {
 	return &httputil.ReverseProxy{
 		Rewrite:        func(r *httputil.ProxyRequest) { rewrite(r, target) },
-		Transport:      newTransport(),
+		Transport:      telemetry.Transport(newTransport()),
 		FlushInterval:  -1,
 		ModifyResponse: endWithServer,
 		ErrorHandler:   unreachable,

@@ -20,12 +20,14 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
 	"github.com/opengundumstyle/audio-alchemist/shared/ledger"
 	"github.com/opengundumstyle/audio-alchemist/shared/mail"
+	"github.com/opengundumstyle/audio-alchemist/shared/telemetry"
 	"github.com/opengundumstyle/audio-alchemist/shared/token"
 	"github.com/opengundumstyle/audio-alchemist/shared/web"
 )
 
 // Deps is what notify works with.
 type Deps struct {
+	Metrics   *telemetry.Metrics // nil: nothing is counted
 	Ledger    *ledger.Ledger
 	Mail      mail.Sender
 	Links     *token.Links
@@ -41,7 +43,7 @@ const (
 // New makes the function: it takes events at POST /.
 func New(d Deps) http.Handler {
 	var mux web.Mux
-	mux.Handle("POST /{$}", web.Events(d.handle))
+	mux.Handle("POST /{$}", web.Events("notify", d.Metrics, d.handle))
 	return &mux
 }
 
@@ -69,11 +71,19 @@ func (d Deps) handle(ctx context.Context, e cloudevents.Event) (*cloudevents.Eve
 		return nil, nil
 	}
 	holder := uuid.NewString()
-	claimed, err := d.Ledger.ClaimNotice(ctx, j.ID, j.Run, j.State, holder, lease)
+	claimed, err := d.claim(ctx, j, holder)
 	if err != nil || !claimed {
 		return nil, err
 	}
+	d.Metrics.Claimed("notify", came.Sub(j.EndedAt))
 	return nil, d.settle(ctx, log, claim{j, holder, came}, d.tell(ctx, j))
+}
+
+// claim takes the notice of the job's outcome, if there is one to send.
+func (d Deps) claim(ctx context.Context, j job.Job, holder string) (claimed bool, err error) {
+	ctx, span := telemetry.Start(ctx, "claim", telemetry.AttrJob.String(j.ID), telemetry.AttrOutcome.String(string(j.State)))
+	defer func() { telemetry.End(span, err) }()
+	return d.Ledger.ClaimNotice(ctx, j.ID, j.Run, j.State, holder, lease)
 }
 
 // tell mails the outcome of the job to its owner.
@@ -91,5 +101,8 @@ func (d Deps) tell(ctx context.Context, j job.Job) error {
 	if err != nil {
 		return err
 	}
-	return d.Mail.Send(ctx, m)
+	ctx, span := telemetry.Start(ctx, "send mail", telemetry.AttrJob.String(j.ID), telemetry.AttrOutcome.String(string(j.State)))
+	err = d.Mail.Send(ctx, m)
+	telemetry.End(span, err)
+	return err
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
+	"github.com/opengundumstyle/audio-alchemist/shared/telemetry"
 	"github.com/opengundumstyle/audio-alchemist/shared/web"
 )
 
@@ -34,6 +35,7 @@ func (d Deps) settle(ctx context.Context, log *slog.Logger, c claim, sent error)
 	bound, cancel := settling(ctx, c.came)
 	defer cancel()
 	j, refused := c.job, fail.Is(sent, fail.Invalid)
+	d.Metrics.Mail(mailOutcome(sent))
 	if sent != nil && !refused {
 		return errors.Join(sent, d.Ledger.ReleaseNotice(bound, j.ID, j.Run, j.State, c.holder))
 	}
@@ -51,6 +53,17 @@ func (d Deps) settle(ctx context.Context, log *slog.Logger, c claim, sent error)
 		log.InfoContext(ctx, "notice sent", "outcome", string(j.State))
 	}
 	return nil
+}
+
+// mailOutcome is what became of a mail, for the metrics.
+func mailOutcome(sent error) string {
+	switch {
+	case sent == nil:
+		return telemetry.Sent
+	case fail.Is(sent, fail.Invalid):
+		return telemetry.Refused
+	}
+	return telemetry.Again
 }
 
 // settling returns the context for what follows the sending: it is done when

@@ -18,11 +18,13 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/event"
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/ledger"
+	"github.com/opengundumstyle/audio-alchemist/shared/telemetry"
 	"github.com/opengundumstyle/audio-alchemist/shared/web"
 )
 
 // Deps is what reconcile works with.
 type Deps struct {
+	Metrics   *telemetry.Metrics // nil: nothing is counted
 	Ledger    *ledger.Ledger
 	Blobs     blob.Store
 	Events    *event.Sender
@@ -40,7 +42,7 @@ type function struct {
 func New(d Deps) http.Handler {
 	f := &function{Deps: d}
 	var mux web.Mux
-	mux.Handle("POST /{$}", web.Events(f.handle))
+	mux.Handle("POST /{$}", web.Events("reconcile", d.Metrics, f.handle))
 	return &mux
 }
 
@@ -62,6 +64,7 @@ func (f *function) deadLetter(ctx context.Context, e cloudevents.Event) error {
 	attrs := []any{"event", e.ID(), "type", e.Type(), "job", e.Subject(),
 		"code", e.Extensions()["knativeerrorcode"]}
 	slog.WarnContext(ctx, "dead letter", attrs...)
+	f.Metrics.DeadLetter(event.Known(e.Type()))
 	if e.Type() != event.TypeVideoUploaded {
 		return nil
 	}

@@ -17,6 +17,8 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
 	"github.com/opengundumstyle/audio-alchemist/shared/ledger"
+	"github.com/opengundumstyle/audio-alchemist/shared/telemetry"
+	"github.com/opengundumstyle/audio-alchemist/shared/telemetry/collector"
 )
 
 const day = 24 * time.Hour
@@ -89,6 +91,51 @@ func TestASweepLeavesWhatGoesItsWay(t *testing.T) {
 	w.sweep(t)
 	if got := w.sent(); len(got) != 0 || w.Count(t, blob.Videos) != 3 {
 		t.Errorf("sent %v, %d videos left", got, w.Count(t, blob.Videos))
+	}
+}
+
+// TestASweepIsObserved holds that what a sweep sends again is in the trace of
+// its job, and that it counts what waits.
+func TestASweepIsObserved(t *testing.T) {
+	const its, pings = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "00-11111111111111111111111111111111-2222222222222222-01"
+	w, c := start(t), collector.Start(t)
+	tel, err := telemetry.Open(t.Context(), telemetry.Options{Traces: c.URL(), MetricsAddress: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tel.Close() }()
+	w.function = tel.Handler("reconcile", New(Deps{Metrics: tel.Metrics(), Ledger: w.Ledger, Blobs: w.Blobs, Events: w.Events, OrphanAge: time.Hour}))
+	j, err := w.Ledger.CreateJob(t.Context(), job.Job{ID: job.NewID(), Owner: "anna", Source: w.Put(t, blob.Videos, "video"), Trace: its})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.advance(2 * time.Minute)
+	p := ping()
+	p.SetExtension(event.TraceExtension, pings)
+	if status, _ := fixture.Deliver(t.Context(), t, w.function, p); status != http.StatusNoContent {
+		t.Fatalf("the sweep answers %d", status)
+	}
+	letter := ledger.UploadedEvent(j)
+	fixture.Deliver(t.Context(), t, w.function, letter)
+	got := collector.Scrape(t, tel.MetricsAddress())
+	for name, want := range map[string]float64{
+		"alchemist_jobs{state=queued}": 1, "alchemist_jobs{state=converting}": 0,
+		"alchemist_dead_letters_total{type=" + event.TypeVideoUploaded + "}":                      1,
+		"alchemist_deliveries_total{function=reconcile,outcome=done,type=" + event.TypePing + "}": 1,
+	} {
+		if value, ok := got[name]; !ok || value != want {
+			t.Errorf("%s is %v (there: %t), want %v", name, value, ok, want)
+		}
+	}
+	if err := tel.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := slices.IndexFunc(c.Spans(), func(s collector.Span) bool { return s.Name == "send "+event.TypeVideoUploaded })
+	if again < 0 {
+		t.Fatalf("nothing was sent, in %+v", c.Spans())
+	}
+	if s := c.Spans()[again]; s.Trace != its[3:35] || s.Kind != "SPAN_KIND_PRODUCER" || !slices.Equal(s.Links, []string{pings[3:35]}) {
+		t.Errorf("sent in %+v, want the trace of the job and a link to that of the ping", s)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/blob"
@@ -28,11 +29,35 @@ func (f *function) sweep(ctx context.Context) error {
 	defer cancel()
 	return errors.Join(
 		f.wake(ctx),
+		f.count(ctx),
 		f.expire(ctx),
 		f.removeOrphans(ctx),
 		f.Blobs.Sweep(ctx),
 		f.Ledger.PruneLoginFailures(ctx, f.Ledger.Now().Add(-ledger.FailureWindow)),
 	)
+}
+
+// count tells the metrics how many jobs wait, and for how long.
+func (f *function) count(ctx context.Context) error {
+	if f.Metrics == nil {
+		return nil
+	}
+	resting, err := f.Ledger.Resting(ctx)
+	if err != nil {
+		return err
+	}
+	for _, state := range []job.State{job.Received, job.Queued, job.Converting, job.Done, job.Failed} {
+		var in ledger.Rest
+		if i := slices.IndexFunc(resting, func(r ledger.Rest) bool { return r.State == state }); i >= 0 {
+			in = resting[i]
+		}
+		oldest := time.Duration(0)
+		if in.Jobs > 0 {
+			oldest = f.Ledger.Now().Sub(in.Changed)
+		}
+		f.Metrics.Jobs(string(state), in.Jobs, oldest)
+	}
+	return nil
 }
 
 // wake publishes again what is due: the request to convert a job that has not

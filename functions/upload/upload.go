@@ -19,6 +19,7 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
 	"github.com/opengundumstyle/audio-alchemist/shared/ledger"
+	"github.com/opengundumstyle/audio-alchemist/shared/telemetry"
 	"github.com/opengundumstyle/audio-alchemist/shared/token"
 	"github.com/opengundumstyle/audio-alchemist/shared/web"
 )
@@ -54,16 +55,17 @@ func (d Deps) upload(w http.ResponseWriter, r *http.Request, who token.Claims) e
 	if err != nil {
 		return err
 	}
-	info, err := d.Blobs.Put(r.Context(), blob.Videos, blob.NewID(), file)
+	ctx, traceparent := event.Trace(r.Context(), r.Header)
+	info, err := d.store(ctx, file)
 	if err != nil {
 		return err
 	}
 	// The video is whole: from here the job goes on even if the client leaves.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), settleIn)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleIn)
 	defer cancel()
 	j, err := d.Ledger.CreateJob(ctx, job.Job{
 		ID: job.NewID(), Owner: who.Subject, Name: job.CleanName(file.name),
-		Source: info.ID, Bytes: info.Bytes, Trace: event.Trace(r.Header.Get("traceparent")), Options: file.options,
+		Source: info.ID, Bytes: info.Bytes, Trace: traceparent, Options: file.options,
 	})
 	if err != nil {
 		d.discard(ctx, info.ID, err)
@@ -73,6 +75,16 @@ func (d Deps) upload(w http.ResponseWriter, r *http.Request, who token.Claims) e
 	slog.InfoContext(ctx, "video uploaded", "job", j.ID, "bytes", j.Bytes, "state", string(j.State))
 	w.Header().Set("Location", "/jobs/"+j.ID)
 	return web.JSON(w, http.StatusAccepted, j.View(d.Links.Result))
+}
+
+// store streams the video to the blob store.
+func (d Deps) store(ctx context.Context, file *formFile) (info blob.Info, err error) {
+	ctx, span := telemetry.Start(ctx, "store")
+	defer func() {
+		span.SetAttributes(telemetry.AttrBytes.Int64(info.Bytes))
+		telemetry.End(span, err)
+	}()
+	return d.Blobs.Put(ctx, blob.Videos, blob.NewID(), file)
 }
 
 // discard deletes a video that did not get its job. Where the ledger could not

@@ -14,9 +14,6 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/blob"
 	"github.com/opengundumstyle/audio-alchemist/shared/blob/files"
 	"github.com/opengundumstyle/audio-alchemist/shared/blob/gridfs"
-	"github.com/opengundumstyle/audio-alchemist/shared/broker"
-	"github.com/opengundumstyle/audio-alchemist/shared/broker/rabbit"
-	"github.com/opengundumstyle/audio-alchemist/shared/broker/sqlqueue"
 	"github.com/opengundumstyle/audio-alchemist/shared/event"
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/ledger"
@@ -24,6 +21,7 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/mail/maildir"
 	"github.com/opengundumstyle/audio-alchemist/shared/mail/smtp"
 	"github.com/opengundumstyle/audio-alchemist/shared/media"
+	"github.com/opengundumstyle/audio-alchemist/shared/telemetry"
 	"github.com/opengundumstyle/audio-alchemist/shared/token"
 )
 
@@ -85,9 +83,47 @@ func open[T any](o *Opener, variable string, with any, f func() (T, error)) T {
 	return v
 }
 
+// Store is what opening something else than the stores of this package has to
+// say of it.
+type Store struct {
+	Name  string                      // for people; of what Ready asks
+	Ready func(context.Context) error // nil: always
+	Close func() error
+}
+
+// Open opens something else by the rules of an Opener, under the name of the
+// variable that says where it is. What only one program needs is opened so
+// that the others need not link it.
+func Open[T any](o *Opener, variable, address string, f func(context.Context) (T, Store, error)) T {
+	return open(o, variable, address, func() (T, error) {
+		v, s, err := f(o.ctx)
+		if err != nil {
+			return v, err
+		}
+		if s.Ready != nil {
+			o.watch(s.Name, s.Ready)
+		}
+		o.close = append(o.close, s.Close)
+		return v, nil
+	})
+}
+
 // watch makes Ready ask a store. Its name is for people.
 func (o *Opener) watch(store string, ready func(context.Context) error) {
 	o.checks = append(o.checks, &check{store: store, ready: ready})
+}
+
+// Telemetry starts what traces and counts. Asked for before all else, it is
+// closed after all else, and so has the spans of the end as well.
+func (o *Opener) Telemetry(opts telemetry.Options) *telemetry.Telemetry {
+	return open(o, "METRICS_PORT, OTEL_EXPORTER_OTLP_ENDPOINT", opts, func() (*telemetry.Telemetry, error) {
+		t, err := telemetry.Open(o.ctx, opts)
+		if err != nil {
+			return nil, err
+		}
+		o.close = append(o.close, t.Close)
+		return t, nil
+	})
 }
 
 // Ledger opens the ledger of users and jobs: sqlite:PATH or mysql://….
@@ -125,31 +161,6 @@ func (o *Opener) Blobs(address string) blob.Store {
 			return s, nil
 		default:
 			return nil, unknown("file:FOLDER, mongodb://… or mongodb+srv://…")
-		}
-	})
-}
-
-// Queue opens the queue of a broker: queue:PATH, amqp://… or amqps://….
-func (o *Opener) Queue(address string) broker.Queue {
-	return open(o, "QUEUE_URL", address, func() (broker.Queue, error) {
-		switch scheme, rest, _ := strings.Cut(address, ":"); scheme {
-		case "queue":
-			q, err := sqlqueue.Open(o.ctx, rest)
-			if err != nil {
-				return nil, err
-			}
-			o.close = append(o.close, q.Close)
-			return q, nil
-		case "amqp", "amqps":
-			q, err := rabbit.Open(address, rabbit.Options{})
-			if err != nil {
-				return nil, err
-			}
-			o.watch("queue", q.Ready)
-			o.close = append(o.close, q.Close)
-			return q, nil
-		default:
-			return nil, unknown("queue:PATH, amqp://… or amqps://…")
 		}
 	})
 }

@@ -35,7 +35,6 @@ func TestWhatCannotBeOpenedIsNamed(t *testing.T) {
 		"K_SINK: want the URL":  func(o *Opener) { o.Events("") },
 		"LEDGER_URL: ":          func(o *Opener) { o.Ledger("mysql:nothing") },
 		"BLOBS_URL: unknown":    func(o *Opener) { o.Blobs("s3://x") },
-		"QUEUE_URL: unknown":    func(o *Opener) { o.Queue("kafka://x") },
 		"MAIL_URL: unknown":     func(o *Opener) { o.Mail("pigeon:x", "a@example.org") },
 		"JOBS_URL: want the":    func(o *Opener) { o.Address("JOBS_URL", "") },
 		"TOKEN_PUBLIC_KEYS: re": func(o *Opener) { o.Verifier("/nowhere", "", "i", "a") },
@@ -57,13 +56,12 @@ func TestServersMayBeAway(t *testing.T) {
 	o := New(t.Context())
 	o.Ledger("mysql://user:hunter2@127.0.0.1:9/db")
 	o.Blobs("mongodb://127.0.0.1:9/db")
-	o.Queue("amqp://user:hunter2@127.0.0.1:9/")
 	if o.Err() != nil {
 		t.Fatal(o.Err())
 	}
 	began := time.Now()
 	err := o.Ready(t.Context())
-	if !fail.Is(err, fail.Unavailable) || fail.Detail(err) != "Cannot be used now: ledger, blobs, queue." || time.Since(began) > readyWithin+2*time.Second {
+	if !fail.Is(err, fail.Unavailable) || fail.Detail(err) != "Cannot be used now: ledger, blobs." || time.Since(began) > readyWithin+2*time.Second {
 		t.Errorf("after %v: %v, for clients %q", time.Since(began), err, fail.Detail(err))
 	}
 	if strings.Contains(err.Error(), "hunter2") {

@@ -70,7 +70,7 @@ func (b *Broker) deliver(hard context.Context, r *route, d Delivery) {
 	e := d.Message().Event
 	log := b.log.With("queue", r.queue, "attempt", d.Message().Attempt, "event", e.ID(), "job", e.Subject())
 	a := b.post(hard, r, e)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(hard), finishIn)
+	ctx, cancel := context.WithTimeout(event.InTrace(context.WithoutCancel(hard), e), finishIn)
 	defer cancel()
 	if err := b.finish(ctx, log, r, d, e, a, hard.Err() != nil); err != nil {
 		log.ErrorContext(ctx, "delivery could not be ended", "error", err)

@@ -34,7 +34,7 @@ func (b *Broker) Ingress() http.Handler {
 		status := http.StatusAccepted
 		if e, err := b.take(r); err != nil {
 			status = statusOf(err)
-			b.log.WarnContext(r.Context(), "event refused", "status", status, "event", e.ID(), "job", e.Subject(), "error", err)
+			b.log.WarnContext(event.InTrace(r.Context(), e), "event refused", "status", status, "event", e.ID(), "job", e.Subject(), "error", err)
 		}
 		w.WriteHeader(status)
 	})

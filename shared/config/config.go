@@ -65,6 +65,14 @@ type Config struct {
 	LogLevel  string // LOG_LEVEL: debug, info, warn or error
 	LogFormat string // LOG_FORMAT: text or json
 
+	MetricsPort int // METRICS_PORT: where Prometheus reads metrics, at HOST; 0 for nowhere
+
+	TracesURL        string  // OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, or OTEL_EXPORTER_OTLP_ENDPOINT with /v1/traces; empty for no traces, as with OTEL_SDK_DISABLED
+	TracesHeaders    string  // OTEL_EXPORTER_OTLP_HEADERS: name=value pairs with commas between them; may hold a secret
+	TracesSampler    string  // OTEL_TRACES_SAMPLER
+	TracesSamplerArg float64 // OTEL_TRACES_SAMPLER_ARG: the share of traces, of a sampler by ratio
+	ServiceName      string  // OTEL_SERVICE_NAME: in traces; empty for that of the program
+
 	LoginURL, UploadURL, DownloadURL, JobsURL string // *_URL: the functions behind a gateway of its own
 }
 
@@ -121,6 +129,14 @@ func Load(getenv func(string) string) (Config, error) {
 		LogLevel:  r.choice("LOG_LEVEL", "info", "debug", "info", "warn", "error"),
 		LogFormat: r.choice("LOG_FORMAT", "text", "text", "json"),
 
+		MetricsPort: int(r.number("METRICS_PORT", 0, 0, 65535)),
+
+		TracesURL:        r.traces(),
+		TracesHeaders:    r.text("OTEL_EXPORTER_OTLP_HEADERS", ""),
+		TracesSampler:    r.choice("OTEL_TRACES_SAMPLER", "parentbased_always_on", "always_on", "always_off", "traceidratio", "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"),
+		TracesSamplerArg: r.share("OTEL_TRACES_SAMPLER_ARG", 1),
+		ServiceName:      r.text("OTEL_SERVICE_NAME", ""),
+
 		LoginURL:    r.address("LOGIN_URL", "", "http", "https"),
 		UploadURL:   r.address("UPLOAD_URL", "", "http", "https"),
 		DownloadURL: r.address("DOWNLOAD_URL", "", "http", "https"),
@@ -142,6 +158,14 @@ func Load(getenv func(string) string) (Config, error) {
 
 // Address is where to listen, for net.Listen.
 func (c Config) Address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
+
+// MetricsAddress is where to serve metrics, for net.Listen; empty for nowhere.
+func (c Config) MetricsAddress() string {
+	if c.MetricsPort == 0 {
+		return ""
+	}
+	return net.JoinHostPort(c.Host, strconv.Itoa(c.MetricsPort))
+}
 
 // Listening returns the configuration of a program that listens on the
 // address: with PORT=0 that is where the system has put it.

@@ -92,6 +92,8 @@ func TestKeysAreFilesOrValues(t *testing.T) {
 func TestAllBadValuesAreReportedAtOnce(t *testing.T) {
 	bad := map[string]string{
 		"PORT": "http", "MAX_UPLOAD": "many", "REGISTRATION": "maybe", "CONVERT_TIMEOUT": "11m", "BITRATE": "1",
+		"METRICS_PORT": "x", "OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_SDK_DISABLED": "x",
+		"OTEL_TRACES_SAMPLER": "x", "OTEL_TRACES_SAMPLER_ARG": "NaN",
 		"LEDGER_URL": "postgres://root:hunter2@db", "PUBLIC_URL": "http:", "LOG_LEVEL": "loud", "RETENTION": "-1s", "K_SINK": "ftp://x",
 		"FUNCTION": "mix", "ORPHAN_AGE": "59s", "BLOBS_URL": "s3://x", "QUEUE_URL": "kafka://x", "MAX_DURATION": "0s", "MEDIA_SANDBOX": "off",
 	}
@@ -119,6 +121,25 @@ func TestServersAreNamedByTheirScheme(t *testing.T) {
 			if read := []string{c.LedgerURL, c.BlobsURL, c.QueueURL, c.MailURL}; err != nil || !slices.Contains(read, url) {
 				t.Errorf("%s=%s: %v, %v", name, url, read, err)
 			}
+		}
+	}
+}
+
+func TestWhereTracesAndMetricsGo(t *testing.T) {
+	const all, own = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+	for name, tt := range map[string]struct {
+		env             map[string]string
+		traces, metrics string
+	}{
+		"by default nowhere":   {nil, "", ""},
+		"a collector":          {map[string]string{all: "http://c:4318/"}, "http://c:4318/v1/traces", ""},
+		"one for traces alone": {map[string]string{all: "http://c:4318", own: "https://t/in"}, "https://t/in", ""},
+		"disabled":             {map[string]string{all: "http://c:4318", "OTEL_SDK_DISABLED": "TRUE"}, "", ""},
+		"metrics":              {map[string]string{"METRICS_PORT": "9464", "HOST": "0.0.0.0"}, "", "0.0.0.0:9464"},
+	} {
+		c, err := load(t, tt.env)
+		if err != nil || c.TracesURL != tt.traces || c.MetricsAddress() != tt.metrics {
+			t.Errorf("%s: traces to %q, metrics at %q, %v", name, c.TracesURL, c.MetricsAddress(), err)
 		}
 	}
 }

@@ -109,6 +109,42 @@ func (r *reader) duration(name string, def, least, most time.Duration) time.Dura
 	return d
 }
 
+// share reads a number from 0 to 1.
+func (r *reader) share(name string, def float64) float64 {
+	v := r.text(name, "")
+	if v == "" {
+		return def
+	}
+	f, err := strconv.ParseFloat(v, 64)
+	if err != nil || !(f >= 0 && f <= 1) { // neither is NaN
+		r.bad(name, "a number from 0 to 1, such as 0.1", v)
+		return def
+	}
+	return f
+}
+
+// traces reads where traces go, from the variables of OpenTelemetry
+// (https://opentelemetry.io/docs/specs/otel/protocol/exporter/); empty for
+// nowhere.
+func (r *reader) traces() string {
+	all := r.address("OTEL_EXPORTER_OTLP_ENDPOINT", "", "http", "https")
+	own := r.address("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "", "http", "https")
+	r.choice("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "http/protobuf")
+	disabled := strings.ToLower(r.text("OTEL_SDK_DISABLED", "false"))
+	if disabled != "true" && disabled != "false" {
+		r.bad("OTEL_SDK_DISABLED", "true or false", disabled)
+	}
+	switch {
+	case disabled == "true":
+		return ""
+	case own != "":
+		return own
+	case all != "":
+		return all + "/v1/traces"
+	}
+	return ""
+}
+
 // choice reads one of a few words; def need not be one of them.
 func (r *reader) choice(name, def string, of ...string) string {
 	v := r.text(name, def)

@@ -11,6 +11,8 @@ import (
 	"github.com/cloudevents/sdk-go/v2/binding"
 	cloudevents "github.com/cloudevents/sdk-go/v2/event"
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 )
@@ -37,6 +39,16 @@ func (s *Sender) Within(wait time.Duration) *Sender {
 // else is fail.Unavailable: the event may or may not have been taken, and may
 // be sent again.
 func (s *Sender) Send(ctx context.Context, e cloudevents.Event) error {
+	ctx, span := Span(ctx, "send", trace.SpanKindProducer, e)
+	defer span.End()
+	err := s.send(ctx, e)
+	if err != nil {
+		span.SetStatus(codes.Error, fail.KindOf(err).String())
+	}
+	return err
+}
+
+func (s *Sender) send(ctx context.Context, e cloudevents.Event) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.sink, nil)
 	if err != nil {
 		return fail.Wrap(fail.Internal, err, "address the sink")

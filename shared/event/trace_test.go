@@ -8,15 +8,23 @@ import (
 )
 
 func TestTraceKeepsAValidHeaderAndReplacesAnother(t *testing.T) {
-	if got := Trace(ref.Trace); got != ref.Trace {
+	begin := func(header string) string {
+		_, got := Trace(t.Context(), http.Header{"Traceparent": {header}})
+		return got
+	}
+	if got := begin(ref.Trace); got != ref.Trace {
 		t.Errorf("Trace = %s", got)
 	}
+	ctx, _ := Trace(t.Context(), http.Header{"Traceparent": {ref.Trace}})
+	if _, got := Trace(ctx, http.Header{}); got != ref.Trace {
+		t.Errorf("Trace of the context = %s", got)
+	}
 	for _, bad := range []string{"", "garbage", "00-xyz", ref.Trace + "0"} {
-		got := Trace(bad)
+		got := begin(bad)
 		if !regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-01$`).MatchString(got) {
 			t.Errorf("Trace(%q) = %q", bad, got)
 		}
-		if Trace(bad) == got {
+		if begin(bad) == got {
 			t.Errorf("Trace(%q) gives the same twice", bad)
 		}
 	}

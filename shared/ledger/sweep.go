@@ -18,6 +18,38 @@ func (l *Ledger) Due(ctx context.Context, limit int) ([]job.Job, error) {
 	})
 }
 
+// Rest is the jobs in one state that are not finished with.
+type Rest struct {
+	State   job.State
+	Jobs    int
+	Changed time.Time // when the one that has rested longest last changed
+}
+
+// Resting returns, for each state that has any, the jobs that are not finished
+// with: those that have no outcome, and those whose owner was not told of it.
+// It reads these jobs alone.
+func (l *Ledger) Resting(ctx context.Context) ([]Rest, error) {
+	return read(ctx, l.db, "count the jobs in each state", func(ctx context.Context, x execer) (all []Rest, err error) {
+		rows, err := x.QueryContext(ctx, `SELECT state, COUNT(*), MIN(updated_at) FROM jobs WHERE due_at > 0 GROUP BY state`)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, rows.Close()) }()
+		for rows.Next() {
+			var (
+				r       Rest
+				changed int64
+			)
+			if err := rows.Scan(&r.State, &r.Jobs, &changed); err != nil {
+				return nil, err
+			}
+			r.Changed = at(changed)
+			all = append(all, r)
+		}
+		return all, rows.Err()
+	})
+}
+
 // Postpone notes that something was done for a due job, so that it comes up
 // again only if that has no effect. A converting job whose lease has run out
 // is queued again.

@@ -10,6 +10,34 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/test/clock"
 )
 
+func TestWhatRestsIsCounted(t *testing.T) {
+	each(t, func(t *testing.T, l *Ledger, c *clock.Clock) {
+		ctx := t.Context()
+		if got := must(l.Resting(ctx)); len(got) != 0 {
+			t.Fatalf("nothing rests: %v", got)
+		}
+		first := create(t, l, "anna")
+		c.Advance(time.Minute)
+		create(t, l, "anna")
+		told := create(t, l, "anna")
+		must(l.Claim(ctx, told.ID, "h", lease))
+		must(l.Complete(ctx, told.ID, "h", results()))
+		got := map[job.State]Rest{}
+		for _, r := range must(l.Resting(ctx)) {
+			got[r.State] = r
+		}
+		if r := got[job.Received]; r.Jobs != 2 || !r.Changed.Equal(first.UpdatedAt) || len(got) != 2 || got[job.Done].Jobs != 1 {
+			t.Errorf("resting: %+v", got)
+		}
+		if err := l.CloseJob(ctx, told.ID); err != nil {
+			t.Fatal(err)
+		}
+		if got := must(l.Resting(ctx)); len(got) != 1 {
+			t.Errorf("after its owner was told: %v", got)
+		}
+	})
+}
+
 func TestWhatRestsTooLongIsDue(t *testing.T) {
 	each(t, func(t *testing.T, l *Ledger, c *clock.Clock) {
 		ctx := t.Context()

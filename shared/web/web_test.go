@@ -128,7 +128,7 @@ func TestEvents(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			var got cloudevents.Event
-			srv := httptest.NewServer(Events(func(_ context.Context, e cloudevents.Event) (*cloudevents.Event, error) {
+			srv := httptest.NewServer(Events("test", nil, func(_ context.Context, e cloudevents.Event) (*cloudevents.Event, error) {
 				got = e
 				return tt.reply, tt.err
 			}))
@@ -156,7 +156,7 @@ func TestEvents(t *testing.T) {
 }
 
 func TestWhatIsNoEventIsRefused(t *testing.T) {
-	h := Events(func(context.Context, cloudevents.Event) (*cloudevents.Event, error) {
+	h := Events("test", nil, func(context.Context, cloudevents.Event) (*cloudevents.Event, error) {
 		t.Error("the handler ran")
 		return nil, nil
 	})

@@ -15,6 +15,7 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/backend"
 	"github.com/opengundumstyle/audio-alchemist/shared/config"
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/telemetry"
 	"github.com/opengundumstyle/audio-alchemist/shared/web"
 )
 
@@ -37,7 +38,7 @@ func serve(ctx context.Context, build func(config.Config, *backend.Opener) http.
 	if err != nil {
 		return err
 	}
-	slog.SetDefault(c.Logger(os.Stderr))
+	slog.SetDefault(telemetry.Logger(c.Logger(os.Stderr)))
 	o := backend.New(ctx)
 	defer func() {
 		if closed := o.Close(); err == nil {
