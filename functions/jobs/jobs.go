@@ -76,7 +76,7 @@ func (d Deps) list(w http.ResponseWriter, r *http.Request, who token.Claims) err
 	if before != "" && uuid.Validate(before) != nil {
 		return fail.New(fail.Invalid, "before: want the id of a job.")
 	}
-	found, err := d.Ledger.Jobs(r.Context(), who.Subject, before, limit+1)
+	found, err := d.Ledger.Jobs(r.Context(), ledger.JobFilter{Owner: who.Subject}, before, limit+1)
 	if err != nil {
 		return err
 	}
