@@ -46,19 +46,20 @@ type table [][]string
 
 // show prints v in the format; the table is made only if it is asked for.
 func (f *format) show(to io.Writer, v any, rows func() table) error {
-	var text []byte
 	var err error
 	switch f.String() {
 	case "json":
-		text, err = json.MarshalIndent(v, "", "  ")
-		text = append(text, '\n')
+		e := json.NewEncoder(to)
+		e.SetEscapeHTML(false) // so that links can be taken out as they are
+		e.SetIndent("", "  ")
+		err = e.Encode(v)
 	case "yaml":
-		text, err = yaml.Marshal(v)
+		var text []byte
+		if text, err = yaml.Marshal(v); err == nil {
+			_, err = to.Write(text)
+		}
 	default:
 		return rows().write(to)
-	}
-	if err == nil {
-		_, err = to.Write(text)
 	}
 	return fail.Wrap(fail.Internal, err, "print")
 }

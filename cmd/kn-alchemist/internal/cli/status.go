@@ -144,7 +144,7 @@ func (s state) table() table {
 	count := func(what string, d api.Depth) {
 		text := fmt.Sprint(d.Count)
 		if d.OldestAgeSeconds != nil {
-			text += ", one for " + age(d.OldestAgeSeconds)
+			text += ", the oldest for " + age(d.OldestAgeSeconds)
 		}
 		t = append(t, []string{what, text})
 	}
