@@ -323,6 +323,9 @@ func TestADeadLetterIsReplayed(t *testing.T) {
 	}
 	aside := filepath.Join(t.TempDir(), "video")
 	rename(t, videos[0], aside)
+	if err := os.Mkdir(videos[0], 0o700); err != nil { // which can be opened, and not read
+		t.Fatal(err)
+	}
 
 	s = start(t, place)
 	p := pluginFor(t, s).as(adminEmail, adminPassword)
@@ -332,8 +335,8 @@ func TestADeadLetterIsReplayed(t *testing.T) {
 		return len(letters) == 1
 	})
 	l := letters[0]
-	if l.Job != j.ID || l.Status != 404 || l.Times != 1 || !strings.HasSuffix(l.Subscriber, "/convert") || strings.Count(l.Subscriber, "/") != 3 ||
-		!strings.Contains(l.Answer, "There is no such file.") || !strings.Contains(string(l.Event), j.ID+".0.video.uploaded") {
+	if l.Job != j.ID || l.Status != 503 || l.Times != 1 || !strings.HasSuffix(l.Subscriber, "/convert") || strings.Count(l.Subscriber, "/") != 3 ||
+		!strings.Contains(l.Answer, `"status":503`) || !strings.Contains(string(l.Event), j.ID+".0.video.uploaded") {
 		t.Errorf("letter %+v", l)
 	}
 	if failed := shown[job.View](t, p, "job", "show", j.ID); failed.State != job.Failed {
@@ -344,6 +347,9 @@ func TestADeadLetterIsReplayed(t *testing.T) {
 		t.Errorf("status:\n%s", text)
 	}
 	p.want(t, 4, "deadletter", "replay", j.ID) // the id of something else
+	if err := os.Remove(videos[0]); err != nil {
+		t.Fatal(err)
+	}
 	rename(t, aside, videos[0])
 	if got := p.want(t, 0, "deadletter", "replay", "--all"); got != l.ID+" replayed\n" {
 		t.Errorf("replayed %q", got)

@@ -108,10 +108,3 @@ func age(seconds *int) string {
 		return fmt.Sprintf("%ds", d/time.Second)
 	}
 }
-
-func yesNo(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
-}

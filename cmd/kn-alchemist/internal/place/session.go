@@ -45,7 +45,8 @@ func (s Sessions) file(address string) string {
 	return filepath.Join(s.Dir, hex.EncodeToString(sum[:12])+".json")
 }
 
-// Get returns the login to an address, an empty one where there is none.
+// Get returns the login to an address, an empty one where there is none that
+// can be read.
 func (s Sessions) Get(address string) (Session, error) {
 	text, err := os.ReadFile(s.file(address))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -55,8 +56,9 @@ func (s Sessions) Get(address string) (Session, error) {
 		return Session{}, fail.New(fail.Internal, "The login cannot be read: %v.", err)
 	}
 	var got Session
-	if json.Unmarshal(text, &got) != nil || got.Address != address {
-		return Session{}, nil // one that is damaged is made anew
+	_ = json.Unmarshal(text, &got) // one that is damaged is made anew
+	if got.Address != address {
+		return Session{}, nil
 	}
 	return got, nil
 }
