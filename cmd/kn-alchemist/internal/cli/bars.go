@@ -21,7 +21,12 @@ type bars struct {
 
 func newBars(out io.Writer, quiet bool) *bars {
 	b := &bars{out: out, quiet: quiet}
-	if f, ok := out.(*os.File); ok && !quiet && term.IsTerminal(int(f.Fd())) {
+	f, ok := out.(*os.File)
+	if !ok || quiet {
+		return b
+	}
+	// A terminal that does not know its width shows no bars.
+	if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
 		b.group = mpb.New(mpb.WithOutput(f), mpb.WithWidth(64))
 	}
 	return b
@@ -48,7 +53,7 @@ func (b *bars) bytes(file, what string, total int64) bar {
 		return bar{}
 	}
 	return bar{b.group.AddBar(total, mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.Name(label(file, what))),
+		mpb.PrependDecorators(decor.Name(label(file, what), decor.WCSyncWidthR)),
 		mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f"), decor.Name(" "), decor.AverageETA(decor.ET_STYLE_GO)))}
 }
 
@@ -58,7 +63,7 @@ func (b *bars) percent(file, what string) bar {
 		return bar{}
 	}
 	return bar{b.group.AddBar(100, mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.Name(label(file, what))), mpb.AppendDecorators(decor.Percentage()))}
+		mpb.PrependDecorators(decor.Name(label(file, what), decor.WCSyncWidthR)), mpb.AppendDecorators(decor.Percentage()))}
 }
 
 func (b bar) set(n int64) {

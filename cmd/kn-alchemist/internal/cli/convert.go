@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/opengundumstyle/audio-alchemist/cmd/kn-alchemist/internal/api"
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
@@ -240,11 +241,21 @@ func (r *conversion) one(ctx context.Context, t task) error {
 		if err := r.download(ctx, t, result, path); err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintln(r.out, path); err != nil {
-			return fail.Wrap(fail.Internal, err, "print")
+		if err := r.print(path); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// print prints a path; above the bars, where both go to a terminal.
+func (r *conversion) print(path string) error {
+	if out, ok := r.out.(*os.File); ok && r.bars.group != nil && term.IsTerminal(int(out.Fd())) {
+		r.bars.line("%s", path)
+		return nil
+	}
+	_, err := fmt.Fprintln(r.out, path)
+	return fail.Wrap(fail.Internal, err, "print")
 }
 
 func (r *conversion) upload(ctx context.Context, t task) (job.View, error) {
