@@ -44,7 +44,7 @@ const (
 func New(address, ingress string) (*Client, error) {
 	base, err := url.Parse(address)
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || base.User != nil {
-		return nil, fail.New(fail.Invalid, "The address has to look like http://host:port, without a password; it was %q.", address)
+		return nil, fail.New(fail.Invalid, "The address has to look like http://host:port, without a user or password.")
 	}
 	base.Path = strings.TrimSuffix(base.Path, "/")
 	base.RawQuery, base.Fragment = "", ""
