@@ -33,6 +33,7 @@ run-servers: build
 build:
 	@tools/need ffmpeg
 	CGO_ENABLED=0 $(GO) build -o bin/alchemist ./cmd/alchemist
+	CGO_ENABLED=0 $(GO) build -o bin/kn-alchemist ./cmd/kn-alchemist
 
 test:
 	@tools/need ffmpeg chromium $(TRACER) $(SERVERS)

@@ -40,6 +40,7 @@ func trafficIsAsOpenAPISays(t *testing.T, p *place) {
 	done, failed := a.uploads(anna)
 	a.jobs(anna, ben, done, failed)
 	a.downloads(anna, ben, done)
+	a.administration(anna, ben)
 	a.rest()
 	a.want(204, "DELETE", "/jobs/"+done.ID, anna, nil)
 	a.want(404, "DELETE", "/jobs/"+done.ID, anna, nil)
@@ -226,6 +227,48 @@ func (a *api) downloads(anna, ben string, done job.View) {
 	a.want(404, "GET", path, ben, nil)
 	a.want(404, "GET", "/download?fid=../../etc/passwd", anna, nil)
 	a.want(400, "GET", "/download", anna, nil)
+}
+
+// administration changes accounts; dead letters are in plugin_test.go.
+func (a *api) administration(anna, ben string) {
+	send := func(status int, method, path, auth, body string) []byte {
+		a.Helper()
+		return a.want(status, method, path, auth, strings.NewReader(body), "Content-Type", "application/json")
+	}
+	a.want(200, "GET", "/jobs?all=true&state=done&limit=1", anna, nil)
+	a.want(200, "GET", "/jobs?user=ben@example.com", anna, nil)
+	a.want(403, "GET", "/jobs?all=true", ben, nil)
+	a.want(404, "GET", "/jobs?user=nobody@example.com", anna, nil)
+	a.want(400, "GET", "/jobs?state=x", anna, nil)
+	a.want(200, "GET", "/users?limit=1", anna, nil)
+	a.want(200, "GET", "/users?email=ben@example.com", anna, nil)
+	a.want(400, "GET", "/users?limit=0", anna, nil)
+	a.want(403, "GET", "/users", ben, nil)
+	a.want(401, "GET", "/users", "", nil)
+	send(201, "POST", "/users", anna, `{"email":"eva@example.com"}`)
+	send(409, "POST", "/users", anna, `{"email":"eva@example.com"}`)
+	send(400, "POST", "/users", anna, `{"email":"eva"}`)
+	a.want(415, "POST", "/users", anna, strings.NewReader("x"), "Content-Type", "text/csv")
+	send(413, "POST", "/users", anna, `{"email":"`+strings.Repeat("x", 10_000)+`"}`)
+	send(200, "PATCH", "/users/eva@example.com", anna, `{"disabled":true}`)
+	send(400, "PATCH", "/users/eva@example.com", anna, `{}`)
+	send(404, "PATCH", "/users/nobody@example.com", anna, `{"admin":true}`)
+	send(409, "PATCH", "/users/"+adminEmail, anna, `{"admin":false}`)
+	send(200, "PUT", "/users/eva@example.com/password", anna, `{"password":"another password"}`)
+	send(200, "PUT", "/users/eva@example.com/password", anna, `{}`)
+	send(403, "PUT", "/users/eva@example.com/password", ben, `{}`)
+	send(200, "PUT", "/users/eva@example.com/password", anna, `{"password":"another password"}`)
+	a.want(403, "POST", "/login", basic("eva@example.com", "another password"), nil)
+	a.want(401, "POST", "/login", basic("eva@example.com", "a wrong password"), nil)
+	a.want(200, "GET", "/deadletters", anna, nil)
+	a.want(403, "GET", "/deadletters", ben, nil)
+	a.want(400, "GET", "/deadletters?before=x", anna, nil)
+	none := "/deadletters/" + job.NewID()
+	a.want(404, "DELETE", none, anna, nil)
+	a.want(404, "POST", none+"/replay", anna, nil)
+	a.want(403, "POST", none+"/replay", ben, nil)
+	a.want(200, "GET", "/status", anna, nil)
+	a.want(403, "GET", "/status", ben, nil)
 }
 
 func (a *api) rest() {

@@ -28,6 +28,10 @@ var routes = map[string]string{
 	"POST /validate":             "login",
 	"POST /register":             "login",
 	"GET /.well-known/jwks.json": "login",
+	"GET /users":                 "login",
+	"POST /users":                "login",
+	"PATCH /users/{user}":        "login",
+	"PUT /users/{user}/password": "login",
 	"POST /upload":               "upload",
 	"GET /download":              "download",
 	"GET /jobs":                  "jobs",
@@ -35,6 +39,11 @@ var routes = map[string]string{
 	"DELETE /jobs/{id}":          "jobs",
 	"GET /jobs/{id}/events":      "jobs",
 	"POST /jobs/{id}/retry":      "jobs",
+	"GET /deadletters":           "jobs",
+	"DELETE /deadletters/{id}":   "jobs",
+
+	"POST /deadletters/{id}/replay": "jobs",
+	"GET /status":                   "jobs",
 }
 
 // New returns the handler of the whole origin: the paths of the API, the page

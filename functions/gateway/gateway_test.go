@@ -39,6 +39,8 @@ func TestEveryPathHasItsFunction(t *testing.T) {
 		"POST /login": "login", "POST /validate": "login", "POST /register": "login", "GET /.well-known/jwks.json": "login",
 		"POST /upload": "upload", "GET /download?fid=1": "download", "HEAD /download?fid=1": "download",
 		"GET /jobs?limit=5": "jobs", "GET /jobs/7": "jobs", "DELETE /jobs/7": "jobs", "GET /jobs/7/events": "jobs", "POST /jobs/7/retry": "jobs",
+		"GET /users?limit=5": "login", "POST /users": "login", "PATCH /users/ada@example.com": "login", "PUT /users/7/password": "login",
+		"GET /deadletters": "jobs", "DELETE /deadletters/7": "jobs", "POST /deadletters/7/replay": "jobs", "GET /status": "jobs",
 	} {
 		method, path, _ := strings.Cut(request, " ")
 		response := ask(h, method, path)

@@ -1,7 +1,8 @@
 // Package login is the function that knows who people are: POST /login trades
 // a password for a token, POST /validate tells what a token says, POST
 // /register makes an account where that is open, and GET
-// /.well-known/jwks.json publishes the keys that verify tokens.
+// /.well-known/jwks.json publishes the keys that verify tokens. Below /users
+// administrators see and change accounts.
 //
 // It is the only function that can sign a token.
 package login
@@ -54,6 +55,10 @@ func New(d Deps) http.Handler {
 	mux.Handle("POST /validate", web.Authenticated(d.Verifier, validate))
 	mux.Handle("POST /register", web.Handler(f.register))
 	mux.Handle("GET /.well-known/jwks.json", web.Handler(f.keys))
+	mux.Handle("GET /users", f.administrators(f.list))
+	mux.Handle("POST /users", f.administrators(f.add))
+	mux.Handle("PATCH /users/{user}", f.administrators(f.change))
+	mux.Handle("PUT /users/{user}/password", f.administrators(f.setPassword))
 	return &mux
 }
 
@@ -105,7 +110,8 @@ func (f *function) issue(r *http.Request) (string, token.Claims, error) {
 const settleIn = 10 * time.Second
 
 // authenticate finds the user whose password it is. An unknown user and a
-// wrong password are the same: the same error, after the same work.
+// wrong password are the same: the same error, after the same work. That an
+// account is disabled is told only to who has its password.
 func (f *function) authenticate(r *http.Request, email, password string) (user.User, error) {
 	ctx := r.Context()
 	email = user.NormalizeEmail(email)
@@ -133,6 +139,10 @@ func (f *function) authenticate(r *http.Request, email, password string) (user.U
 		if err := f.Ledger.ClearLoginFailures(ctx, p.account, p.address); err != nil {
 			return user.User{}, err
 		}
+	}
+	if who.Disabled {
+		slog.InfoContext(ctx, "login refused: the account is disabled", "user", who.ID)
+		return user.User{}, fail.New(fail.Forbidden, "This account is disabled; ask an administrator.")
 	}
 	slog.InfoContext(ctx, "login ok", "user", who.ID)
 	return who, nil

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	maxForm = 8 << 10 // bytes of a registration
+	maxForm = 8 << 10 // bytes of a registration, or of a change of an account
 )
 
 // form is the body of POST /register, as JSON or URL-encoded.
@@ -96,5 +96,5 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if errors.As(err, &over) {
 		return nil, fail.New(fail.TooLarge, "The body is larger than %d bytes.", maxForm)
 	}
-	return body, fail.Wrap(fail.Invalid, err, "read registration")
+	return body, fail.Wrap(fail.Invalid, err, "read the body")
 }

@@ -2,11 +2,13 @@
 // (of a PingSource, or of the ticker on one machine) makes it sweep: what is
 // stuck is published again, what nobody refers to or retention no longer keeps
 // is deleted. Every other event that reaches it is a dead letter of the
-// broker: its job fails with a reason, and its owner is told.
+// broker: its job fails with a reason, its owner is told, and the letter is
+// written down for administrators.
 package reconcile
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -57,22 +59,27 @@ func (f *function) handle(ctx context.Context, e cloudevents.Event) (*cloudevent
 	return nil, f.deadLetter(ctx, e)
 }
 
-// deadLetter ends the job of an event that could not be delivered. The event
-// of an outcome is only logged: its job has ended, and the sweep tells its
+// deadLetter ends the job of an event that could not be delivered, and writes
+// the letter down. Of an outcome there is nothing to end: the sweep tells its
 // owner again while that makes sense.
 func (f *function) deadLetter(ctx context.Context, e cloudevents.Event) error {
-	attrs := []any{"event", e.ID(), "type", e.Type(), "job", e.Subject(),
-		"code", e.Extensions()["knativeerrorcode"]}
-	slog.WarnContext(ctx, "dead letter", attrs...)
+	slog.WarnContext(ctx, "dead letter", "event", e.ID(), "type", e.Type(), "job", e.Subject(), "code", e.Extensions()[errorCode])
 	f.Metrics.DeadLetter(event.Known(e.Type()))
-	if e.Type() != event.TypeVideoUploaded {
-		return nil
+	l := letterOf(e)
+	switch e.Type() {
+	default:
+		return f.keep(ctx, l, 0)
+	case event.TypeVideoUploaded, event.TypeConversionCompleted, event.TypeConversionFailed:
 	}
 	data, err := event.Decode(e)
 	if err != nil {
-		return err
+		return errors.Join(err, f.keep(ctx, l, 0))
 	}
-	return f.giveUp(ctx, data.Job, data.Run, "The conversion was tried several times and could not be finished. Retry it later.")
+	l.Job = data.Job
+	if e.Type() == event.TypeVideoUploaded {
+		err = f.giveUp(ctx, data.Job, data.Run, "The conversion was tried several times and could not be finished. Retry it later.")
+	}
+	return errors.Join(err, f.keep(ctx, l, data.Run))
 }
 
 // giveUp fails a job for good and sends the event that tells its owner. A job

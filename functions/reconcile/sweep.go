@@ -31,6 +31,7 @@ func (f *function) sweep(ctx context.Context) error {
 		f.wake(ctx),
 		f.count(ctx),
 		f.expire(ctx),
+		f.pruneLetters(ctx),
 		f.removeOrphans(ctx),
 		f.Blobs.Sweep(ctx),
 		f.Ledger.PruneLoginFailures(ctx, f.Ledger.Now().Add(-ledger.FailureWindow)),
@@ -115,6 +116,15 @@ func (f *function) expire(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// pruneLetters removes the dead letters that retention no longer keeps. Those
+// of a job go with it.
+func (f *function) pruneLetters(ctx context.Context) error {
+	if f.Retention <= 0 {
+		return nil
+	}
+	return f.Ledger.PruneLetters(ctx, f.Ledger.Now().Add(-f.Retention))
 }
 
 // removeOrphans deletes the blobs that no job refers to: what a crash left

@@ -21,6 +21,7 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/blob"
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
+	"github.com/opengundumstyle/audio-alchemist/shared/ledger"
 )
 
 // world is the function over real stores.
@@ -88,7 +89,7 @@ func form(t *testing.T, files ...[2]string) (string, *bytes.Buffer) {
 // left counts the blobs and jobs that there are.
 func (w *world) left(t *testing.T) (blobs, jobs int) {
 	t.Helper()
-	list, err := w.Ledger.Jobs(t.Context(), "anna", "", 100)
+	list, err := w.Ledger.Jobs(t.Context(), ledger.JobFilter{Owner: "anna"}, "", 100)
 	if err != nil {
 		t.Fatal(err)
 	}

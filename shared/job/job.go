@@ -31,6 +31,9 @@ const (
 	Failed     State = "failed"     // it will not be tried again by itself
 )
 
+// States returns every state, in the order of a job's life.
+func States() []State { return []State{Received, Queued, Converting, Done, Failed} }
+
 // Ended reports whether the job has an outcome: done or failed.
 func (s State) Ended() bool { return s == Done || s == Failed }
 
@@ -86,6 +89,13 @@ type View struct {
 	Error     *string         `json:"error"`
 	Options   options.Options `json:"options"` // {} where nothing was asked for
 	Results   []ResultView    `json:"results"`
+	Owner     *Owner          `json:"owner,omitempty"` // for administrators only
+}
+
+// Owner is whose job it is, as the API shows it.
+type Owner struct {
+	ID    string `json:"id"`
+	Email string `json:"email"` // empty where the account is gone
 }
 
 // ResultView is a result as the API shows it.

@@ -78,12 +78,23 @@ func readJob(ctx context.Context, x execer, id string) (job.Job, error) {
 	return jobs[0], nil
 }
 
-// Jobs returns the owner's jobs, newest first, at most limit of them; before,
-// unless empty, is the id of the last job of the page before.
-func (l *Ledger) Jobs(ctx context.Context, owner, before string, limit int) ([]job.Job, error) {
-	where, args := `WHERE owner = ?`, []any{owner}
-	if before != "" {
-		where, args = where+` AND id < ?`, append(args, before)
+// JobFilter says which jobs are listed; what is empty lets all through.
+type JobFilter struct {
+	Owner string // id of a user
+	State job.State
+}
+
+// Jobs returns the jobs that the filter lets through, newest first, at most
+// limit of them; before, unless empty, is the id of the last job of the page
+// before.
+func (l *Ledger) Jobs(ctx context.Context, f JobFilter, before string, limit int) ([]job.Job, error) {
+	where, args := `WHERE 1 = 1`, []any{}
+	for _, c := range []struct{ condition, value string }{
+		{` AND owner = ?`, f.Owner}, {` AND state = ?`, string(f.State)}, {` AND id < ?`, before},
+	} {
+		if c.value != "" {
+			where, args = where+c.condition, append(args, c.value)
+		}
 	}
 	args = append(args, limit)
 	return read(ctx, l.db, "list jobs", func(ctx context.Context, x execer) ([]job.Job, error) {
@@ -136,6 +147,7 @@ func (l *Ledger) DeleteJob(ctx context.Context, id string) (job.Job, error) {
 		}
 		for _, q := range []string{
 			`DELETE FROM jobs WHERE id = ?`, `DELETE FROM results WHERE job_id = ?`, `DELETE FROM notices WHERE job_id = ?`,
+			`DELETE FROM dead_letters WHERE job_id = ?`,
 		} {
 			if _, err := tx.ExecContext(ctx, q, id); err != nil {
 				return err
@@ -146,8 +158,9 @@ func (l *Ledger) DeleteJob(ctx context.Context, id string) (job.Job, error) {
 	return j, err
 }
 
-// Retry begins a new run of a failed job: it is received again. fail.Exists
-// unless the job has failed, fail.NotFound where there is none.
+// Retry begins a new run of a failed job: it is received again, and dead
+// letters of the run before are gone. fail.Exists unless the job has failed,
+// fail.NotFound where there is none.
 func (l *Ledger) Retry(ctx context.Context, id string) (job.Job, error) {
 	defer l.tell()
 	now := l.now()
@@ -165,7 +178,8 @@ func (l *Ledger) Retry(ctx context.Context, id string) (job.Job, error) {
 		if n == 0 {
 			return fail.New(fail.Exists, "Only a failed job can be retried; this one is %s.", j.State)
 		}
-		return nil
+		_, err = tx.ExecContext(ctx, `DELETE FROM dead_letters WHERE job_id = ?`, id)
+		return err
 	})
 	return j, err
 }

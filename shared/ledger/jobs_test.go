@@ -36,7 +36,7 @@ func TestListsAreTheOwnersNewestFirstInPages(t *testing.T) {
 		var got []string
 		before := ""
 		for {
-			page := must(l.Jobs(t.Context(), "anna", before, 2))
+			page := must(l.Jobs(t.Context(), JobFilter{Owner: "anna"}, before, 2))
 			for _, j := range page {
 				got = append(got, j.ID)
 			}
@@ -155,13 +155,13 @@ func TestIdsDifferByCaseAndAccent(t *testing.T) {
 			ids = append([]string{id}, ids...)
 		}
 		var got []string
-		for _, j := range must(l.Jobs(t.Context(), "Anna", "", 10)) {
+		for _, j := range must(l.Jobs(t.Context(), JobFilter{Owner: "Anna"}, "", 10)) {
 			got = append(got, j.ID)
 		}
 		if !slices.Equal(got, ids) {
 			t.Errorf("listed %v, want %v", got, ids)
 		}
-		if other := must(l.Jobs(t.Context(), "anna", "", 10)); len(other) != 0 {
+		if other := must(l.Jobs(t.Context(), JobFilter{Owner: "anna"}, "", 10)); len(other) != 0 {
 			t.Errorf("another owner has %v", other)
 		}
 		_, err := l.Job(t.Context(), "A")
@@ -188,7 +188,7 @@ func TestOptionsStayWithTheJob(t *testing.T) {
 		}
 		same("created twice", must(l.CreateJob(t.Context(), j)))
 		same("read", must(l.Job(t.Context(), j.ID)))
-		list := must(l.Jobs(t.Context(), "anna", "", 10))
+		list := must(l.Jobs(t.Context(), JobFilter{Owner: "anna"}, "", 10))
 		same("listed", list[1])
 		if list[0].ID != plain.ID || !reflect.DeepEqual(list[0].Options, options.Options{}) {
 			t.Errorf("a job of which nothing was asked: %+v", list[0])

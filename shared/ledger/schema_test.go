@@ -15,6 +15,7 @@ import (
 
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
 	"github.com/opengundumstyle/audio-alchemist/shared/options"
+	"github.com/opengundumstyle/audio-alchemist/shared/user"
 	"github.com/opengundumstyle/audio-alchemist/test/servers"
 )
 
@@ -82,6 +83,9 @@ func versionsOf(t *testing.T, database string) []string {
 	return all
 }
 
+// migrated is what the table of versions has when all is done.
+var migrated = []string{"0.1", "1.1", "2.1", "3.1"}
+
 func TestEightProgramsStartAtOnce(t *testing.T) {
 	address := databases["mysql"](t)
 	var (
@@ -100,7 +104,7 @@ func TestEightProgramsStartAtOnce(t *testing.T) {
 	}
 	l, _ := openAt(t, address)
 	works(t, l)
-	if got := pairs(t, l, "SELECT version_id, is_applied FROM goose_db_version ORDER BY id"); !slices.Equal(got, []string{"0.1", "1.1", "2.1"}) {
+	if got := pairs(t, l, "SELECT version_id, is_applied FROM goose_db_version ORDER BY id"); !slices.Equal(got, migrated) {
 		t.Errorf("migrated: %v", got)
 	}
 }
@@ -149,16 +153,70 @@ func statements(t *testing.T, file string, n int) []string {
 	return all
 }
 
+// withoutAdministration takes back what migration 3 has done.
+func withoutAdministration(t *testing.T, l *Ledger) {
+	t.Helper()
+	run(t, l, "DROP TABLE dead_letters")
+	run(t, l, "ALTER TABLE users DROP COLUMN disabled")
+	run(t, l, "DELETE FROM goose_db_version WHERE version_id = 3")
+}
+
+// TestAdministrationIsFinished leaves what a process leaves that is killed
+// after each statement of the migration.
+func TestAdministrationIsFinished(t *testing.T) {
+	for name, undo := range map[string]string{
+		"after the column": "DROP TABLE dead_letters", "after the table": "DO 0",
+	} {
+		t.Run(name, func(t *testing.T) {
+			address := databases["mysql"](t)
+			killed, _ := openAt(t, address)
+			works(t, killed)
+			run(t, killed, undo)
+			run(t, killed, "DELETE FROM goose_db_version WHERE version_id = 3")
+			next, _ := openAt(t, address)
+			works(t, next)
+			if got := must(next.Letters(t.Context(), "", 1)); len(got) != 0 {
+				t.Errorf("letters: %+v", got)
+			}
+			if got := pairs(t, next, "SELECT version_id, is_applied FROM goose_db_version ORDER BY id"); !slices.Equal(got, migrated) {
+				t.Errorf("migrated: %v", got)
+			}
+		})
+	}
+}
+
+// TestUsersOfAProgramWithoutAdministration has one from before the migration,
+// and one that the program of the version before wrote after it.
+func TestUsersOfAProgramWithoutAdministration(t *testing.T) {
+	for name, address := range databases {
+		t.Run(name, func(t *testing.T) {
+			there := address(t)
+			l, _ := openAt(t, there)
+			before := must(l.CreateUser(t.Context(), user.User{Email: "anna@example.com", PasswordHash: "x", Admin: true}))
+			withoutAdministration(t, l)
+			l, _ = openAt(t, there)
+			if err := l.Ready(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			run(t, l, "INSERT INTO users (id, email, password_hash, admin, created_at) VALUES ('later', 'ben@example.com', 'x', 0, 0)")
+			all := must(l.Users(t.Context(), "", 10))
+			if len(all) != 2 || all[0] != before || all[1].ID != "later" || all[1].Disabled {
+				t.Errorf("users: %+v", all)
+			}
+		})
+	}
+}
+
 // TestOptionsCanBeAddedAgain leaves what a process leaves that is killed after
 // it has added the column, and before it has noted that.
 func TestOptionsCanBeAddedAgain(t *testing.T) {
 	address := databases["mysql"](t)
 	killed, _ := openAt(t, address)
 	works(t, killed)
-	run(t, killed, "DELETE FROM goose_db_version WHERE version_id = 2")
+	run(t, killed, "DELETE FROM goose_db_version WHERE version_id >= 2")
 	next, _ := openAt(t, address)
 	works(t, next)
-	if got := pairs(t, next, "SELECT version_id, is_applied FROM goose_db_version ORDER BY id"); !slices.Equal(got, []string{"0.1", "1.1", "2.1"}) {
+	if got := pairs(t, next, "SELECT version_id, is_applied FROM goose_db_version ORDER BY id"); !slices.Equal(got, migrated) {
 		t.Errorf("migrated: %v", got)
 	}
 }
@@ -171,6 +229,7 @@ func TestJobsOfAProgramWithoutOptions(t *testing.T) {
 			there := address(t)
 			l, _ := openAt(t, there)
 			works(t, l)
+			withoutAdministration(t, l)
 			run(t, l, "ALTER TABLE jobs DROP COLUMN options")
 			run(t, l, "DELETE FROM goose_db_version WHERE version_id = 2")
 			l, _ = openAt(t, there)
@@ -179,7 +238,7 @@ func TestJobsOfAProgramWithoutOptions(t *testing.T) {
 				t.Fatal(err)
 			}
 			run(t, l, "INSERT INTO jobs (id, "+columns+") SELECT 'later', "+columns+" FROM jobs")
-			all := must(l.Jobs(t.Context(), "anna", "", 10))
+			all := must(l.Jobs(t.Context(), JobFilter{Owner: "anna"}, "", 10))
 			if len(all) != 2 || !reflect.DeepEqual(all[0].Options, options.Options{}) || !reflect.DeepEqual(all[1].Options, options.Options{}) {
 				t.Errorf("jobs: %+v", all)
 			}
@@ -248,7 +307,7 @@ func TestAnOlderProgramWorksOnANewerSchema(t *testing.T) {
 	works(t, newer)
 	run(t, newer, "ALTER TABLE jobs ADD COLUMN colour VARCHAR(20) NOT NULL DEFAULT 'red'")
 	run(t, newer, "ALTER TABLE users ADD COLUMN colour VARCHAR(20) NOT NULL DEFAULT 'red'")
-	run(t, newer, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (3, 1)")
+	run(t, newer, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (4, 1)")
 	older, _ := openAt(t, address)
 	works(t, older)
 	if got := pairs(t, older, "SELECT colour, state FROM jobs ORDER BY id"); !reflect.DeepEqual(got, []string{"red.done", "red.done"}) {
@@ -292,7 +351,7 @@ func questions(t *testing.T, l *Ledger) int {
 func TestTablesThatWereLostAreMadeAnew(t *testing.T) {
 	l, _ := openAt(t, databases["mysql"](t))
 	works(t, l)
-	for _, table := range []string{"users", "jobs", "results", "notices", "login_failures", versionTable} {
+	for _, table := range []string{"users", "jobs", "results", "notices", "login_failures", "dead_letters", versionTable} {
 		run(t, l, "DROP TABLE "+table)
 	}
 	works(t, l)

@@ -23,8 +23,8 @@ func (l *Ledger) CreateUser(ctx context.Context, u user.User) (user.User, error)
 	}
 	return read(ctx, l.db, "create user", func(ctx context.Context, x execer) (user.User, error) {
 		_, err := x.ExecContext(ctx,
-			`INSERT INTO users (id, email, password_hash, admin, created_at) VALUES (?, ?, ?, ?, ?)`,
-			u.ID, u.Email, u.PasswordHash, flag(u.Admin), u.CreatedAt.UnixMilli())
+			`INSERT INTO users (`+userColumns+`) VALUES (?, ?, ?, ?, ?, ?)`,
+			u.ID, u.Email, u.PasswordHash, flag(u.Admin), flag(u.Disabled), u.CreatedAt.UnixMilli())
 		if !duplicate(err) {
 			return u, err
 		}
@@ -53,22 +53,27 @@ func (l *Ledger) user(ctx context.Context, where, arg string) (user.User, error)
 	})
 }
 
+const userColumns = `id, email, password_hash, admin, disabled, created_at`
+
 func readUser(ctx context.Context, x execer, where, arg string) (user.User, error) {
-	var (
-		u       user.User
-		created int64
-		admin   int
-	)
-	err := x.QueryRowContext(ctx,
-		`SELECT id, email, password_hash, admin, created_at FROM users WHERE `+where, arg).
-		Scan(&u.ID, &u.Email, &u.PasswordHash, &admin, &created)
+	u, err := scanUser(x.QueryRowContext(ctx, `SELECT `+userColumns+` FROM users WHERE `+where, arg))
 	if errors.Is(err, sql.ErrNoRows) {
 		return user.User{}, fail.New(fail.NotFound, "There is no such user.")
 	}
-	if err != nil {
+	return u, err
+}
+
+// scanUser reads userColumns of a row.
+func scanUser(row interface{ Scan(to ...any) error }) (user.User, error) {
+	var (
+		u               user.User
+		created         int64
+		admin, disabled int
+	)
+	if err := row.Scan(&u.ID, &u.Email, &u.PasswordHash, &admin, &disabled, &created); err != nil {
 		return user.User{}, err
 	}
-	u.Admin, u.CreatedAt = admin != 0, at(created)
+	u.Admin, u.Disabled, u.CreatedAt = admin != 0, disabled != 0, at(created)
 	return u, nil
 }
 

@@ -24,6 +24,7 @@ type User struct {
 	Email        string    // as NormalizeEmail returns it; unique
 	PasswordHash string    `json:"-"` // a PHC string made by Hasher.Hash
 	Admin        bool      // may see and delete what belongs to others
+	Disabled     bool      // may not log in
 	CreatedAt    time.Time // UTC
 }
 

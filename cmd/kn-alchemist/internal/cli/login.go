@@ -1,0 +1,270 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/opengundumstyle/audio-alchemist/cmd/kn-alchemist/internal/api"
+	"github.com/opengundumstyle/audio-alchemist/cmd/kn-alchemist/internal/place"
+	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+)
+
+// inCluster is the cluster that --namespace is about.
+func (a *app) inCluster() place.Cluster {
+	return place.Cluster{Getenv: a.getenv, Namespace: a.namespace}
+}
+
+// client finds the gateway, and is logged in to nothing.
+func (a *app) client(ctx context.Context) (*api.Client, error) {
+	address := first(a.url, a.getenv("ALCHEMIST_URL"))
+	if address == "" {
+		address = place.Local
+		if cluster := a.inCluster(); cluster.There() {
+			found, err := cluster.Gateway(ctx)
+			if err != nil {
+				return nil, &failure{exitUnreachable, err.Error() + " Say where the system is with --url, or " + place.Local + " for this machine."}
+			}
+			address, a.cluster = found, true
+		}
+	}
+	c, err := api.New(address, first(a.ingress, a.getenv("ALCHEMIST_INGRESS")))
+	if err != nil {
+		return nil, &failure{exitUsage, err.Error() + " See --url and --ingress."}
+	}
+	return c, nil
+}
+
+func first(all ...string) string {
+	for _, s := range all {
+		if s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// credentials are the address and the password to log in with.
+type credentials struct{ email, password string }
+
+// fromEnvironment reads them; false unless both are there.
+func (a *app) fromEnvironment() (credentials, bool) {
+	c := credentials{a.getenv("ALCHEMIST_EMAIL"), a.getenv("ALCHEMIST_PASSWORD")}
+	return c, c.email != "" && c.password != ""
+}
+
+// session is a client that is logged in: with the token that is kept, or by
+// what the environment says, or by asking.
+func (a *app) session(ctx context.Context) (*api.Client, error) {
+	c, err := a.client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	kept, err := a.kept(c)
+	if err != nil {
+		return nil, err
+	}
+	if kept.Valid(time.Now()) {
+		c.Token = kept.Token
+		return c, nil
+	}
+	return c, a.enter(ctx, c)
+}
+
+// kept is the login that is kept, unless the environment names somebody else.
+func (a *app) kept(c *api.Client) (place.Session, error) {
+	sessions, err := place.UserSessions()
+	if err != nil {
+		return place.Session{}, err
+	}
+	s, err := sessions.Get(c.Address())
+	if email := a.getenv("ALCHEMIST_EMAIL"); email != "" && !strings.EqualFold(email, s.Email) {
+		return place.Session{}, err
+	}
+	return s, err
+}
+
+// enter logs in by the environment or by asking, and keeps the token.
+func (a *app) enter(ctx context.Context, c *api.Client) error {
+	who, ok := a.fromEnvironment()
+	if !ok {
+		if !term.IsTerminal(int(a.in.Fd())) {
+			return &failure{exitLogin, "Not logged in to " + c.Address() + ". Run kn alchemist login, or set ALCHEMIST_EMAIL and ALCHEMIST_PASSWORD."}
+		}
+		var err error
+		if who, err = a.ask(c, a.getenv("ALCHEMIST_EMAIL")); err != nil {
+			return err
+		}
+	}
+	return a.keep(ctx, c, who)
+}
+
+// keep logs in and keeps the token.
+func (a *app) keep(ctx context.Context, c *api.Client, who credentials) error {
+	s, err := c.Login(ctx, who.email, who.password)
+	if err != nil {
+		return err
+	}
+	sessions, err := place.UserSessions()
+	if err == nil {
+		err = sessions.Put(place.Session{Address: c.Address(), Email: who.email, Token: s.Token, Expires: s.Expires})
+	}
+	c.Token = s.Token
+	return err
+}
+
+// with runs do, logged in. A token that is kept and not taken any more is
+// replaced, once.
+func (a *app) with(ctx context.Context, do func(*api.Client) error) error {
+	c, err := a.session(ctx)
+	if err != nil {
+		return err
+	}
+	err = do(c)
+	if !fail.Is(err, fail.Unauthorized) {
+		return err
+	}
+	if again := a.enter(ctx, c); again != nil {
+		return again
+	}
+	return do(c)
+}
+
+// ask reads the address, unless it is given, and the password from a terminal.
+func (a *app) ask(c *api.Client, email string) (credentials, error) {
+	if email == "" {
+		_, _ = fmt.Fprintf(a.err, "Email address for %s: ", c.Address())
+		line, err := a.line()
+		if err != nil {
+			return credentials{}, err
+		}
+		email = line
+	}
+	password, err := a.secret("Password for " + email)
+	return credentials{email, password}, err
+}
+
+// line reads one line, and not a byte more.
+func (a *app) line() (string, error) {
+	var b strings.Builder
+	for one := make([]byte, 1); ; {
+		n, err := a.in.Read(one)
+		switch {
+		case n == 1 && one[0] == '\n', errors.Is(err, io.EOF) && b.Len() > 0:
+			return strings.TrimSpace(b.String()), nil
+		case n == 1:
+			b.WriteByte(one[0])
+		case err != nil:
+			return "", &failure{exitUsage, "Nothing was entered."}
+		}
+	}
+}
+
+// secret asks for a password without showing it.
+func (a *app) secret(what string) (string, error) {
+	if !term.IsTerminal(int(a.in.Fd())) {
+		return "", &failure{exitUsage, "There is no terminal to ask for a password at; use --password-stdin."}
+	}
+	_, _ = fmt.Fprintf(a.err, "%s: ", what)
+	text, err := term.ReadPassword(int(a.in.Fd()))
+	_, _ = fmt.Fprintln(a.err)
+	if err != nil || len(text) == 0 {
+		return "", &failure{exitUsage, "No password was entered."}
+	}
+	return string(text), nil
+}
+
+// maxSecret is more than any password has, in bytes.
+const maxSecret = 4096
+
+// piped reads a password from standard input; a line break at its end does
+// not count.
+func (a *app) piped() (string, error) {
+	text, err := io.ReadAll(io.LimitReader(a.in, maxSecret))
+	password := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
+	if err != nil || password == "" {
+		return "", &failure{exitUsage, "Standard input has no password."}
+	}
+	return password, nil
+}
+
+func (a *app) login() *cobra.Command {
+	var email string
+	var stdin bool
+	c := &cobra.Command{
+		Use: "login", Short: "Log in, and keep the token until it expires", Args: cobra.NoArgs,
+		Long: `Log in, and keep the token until it expires, in a file that only you can read.
+
+The address and the password are those of ALCHEMIST_EMAIL and
+ALCHEMIST_PASSWORD, or are asked for.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client(cmd.Context())
+			if err != nil {
+				return err
+			}
+			who, err := a.choose(cmd, c, first(email, a.getenv("ALCHEMIST_EMAIL")), stdin)
+			if err != nil {
+				return err
+			}
+			if err := a.keep(cmd.Context(), c, who); err != nil {
+				return err
+			}
+			a.say("Logged in to %s as %s.", c.Address(), who.email)
+			return nil
+		},
+	}
+	c.Flags().StringVar(&email, "email", "", "who to log in as (ALCHEMIST_EMAIL)")
+	c.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input")
+	return c
+}
+
+// choose finds out who logs in.
+func (a *app) choose(cmd *cobra.Command, c *api.Client, email string, stdin bool) (who credentials, err error) {
+	who.email = email
+	switch {
+	case stdin && email == "":
+		return who, usage(cmd, "--password-stdin needs --email")
+	case stdin:
+		who.password, err = a.piped()
+		return who, err
+	}
+	if who.password = a.getenv("ALCHEMIST_PASSWORD"); who.password != "" && email != "" {
+		return who, nil
+	}
+	if !term.IsTerminal(int(a.in.Fd())) {
+		return who, usage(cmd, "there is no terminal to ask at: set ALCHEMIST_EMAIL and ALCHEMIST_PASSWORD, or use --password-stdin")
+	}
+	return a.ask(c, email)
+}
+
+func (a *app) logout() *cobra.Command {
+	return &cobra.Command{
+		Use: "logout", Short: "Forget the token", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client(cmd.Context())
+			if err != nil {
+				return err
+			}
+			sessions, err := place.UserSessions()
+			if err != nil {
+				return err
+			}
+			there, err := sessions.Remove(c.Address())
+			if err != nil {
+				return err
+			}
+			if !there {
+				a.say("Nobody was logged in to %s.", c.Address())
+				return nil
+			}
+			a.say("Logged out of %s.", c.Address())
+			return nil
+		},
+	}
+}
