@@ -58,7 +58,7 @@ func (p *person) curl(t *testing.T, film []byte) string {
 	cmd := exec.Command("curl", "-sS", "-w", "\n%{http_code}", "--connect-to", host+":80:"+os.Getenv("INGRESS"),
 		"-H", "Authorization: Bearer "+p.token, "-F", "file=@"+path, p.gateway+"/upload")
 	out, err := cmd.CombinedOutput()
-	found := regexp.MustCompile(`"id":"([^"]+)"[^\n]*\n202$`).FindSubmatch(out)
+	found := regexp.MustCompile(`"id":"([^"]+)"[^\n]*\s+202$`).FindSubmatch(out)
 	if err != nil || found == nil {
 		t.Fatalf("curl: %v\n%s", err, out)
 	}

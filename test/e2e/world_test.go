@@ -132,7 +132,7 @@ func undeploy(namespace string) error {
 // failure.
 func (w *world) dump() {
 	for _, args := range [][]string{
-		{"-n", w.namespace, "get", "ksvc,revision,pod,sinkbinding,pingsource,job", "-o", "wide"},
+		{"-n", w.namespace, "get", "ksvc,revision,pod,pingsource,job", "-o", "wide"},
 		{"-n", w.events(), "get", "broker,trigger,pod", "-o", "wide"},
 		{"-n", w.namespace, "get", "events", "--sort-by=.lastTimestamp"},
 	} {
