@@ -37,8 +37,3 @@ func (w *world) kn(t *testing.T, args ...string) string {
 	return command(t, "kn", append(args, "-n", w.namespace)...)
 }
 
-// alchemist runs the plugin of kn, as the administrator.
-func (w *world) alchemist(t *testing.T, args ...string) string {
-	t.Helper()
-	return w.kn(t, append([]string{"alchemist"}, args...)...)
-}

@@ -16,6 +16,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -95,7 +96,20 @@ func create() (w *world, end func(), err error) {
 	if w.mail, err = servers.OpenMailbox(); err != nil {
 		return nil, end, err
 	}
+	if err := plugin(dir); err != nil {
+		return nil, end, err
+	}
 	return w, end, w.deploy(w.namespace)
+}
+
+// plugin builds kn's plugin into a folder and puts that into PATH.
+func plugin(dir string) error {
+	cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "kn-alchemist"), "./cmd/kn-alchemist")
+	cmd.Dir = root()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the plugin: %w\n%s", err, out)
+	}
+	return errors.Join(os.Setenv("PATH", dir+":"+os.Getenv("PATH")), os.Setenv("XDG_CONFIG_HOME", dir))
 }
 
 // deploy runs tools/deploy for a namespace on the world's servers.
