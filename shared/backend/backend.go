@@ -235,19 +235,25 @@ func (o *Opener) Verifier(publicKeys, keyFile, issuer, audience string) *token.V
 }
 
 func keySet(publicKeys, keyFile string) (token.KeySet, error) {
-	if publicKeys == "" {
-		key, err := token.LoadOrCreateKey(keyFile)
-		if err != nil {
-			return token.KeySet{}, err
-		}
-		return token.NewKeySet(key.Public().(ed25519.PublicKey)), nil
+	if publicKeys != "" {
+		return KeySet(publicKeys)
 	}
-	if strings.HasPrefix(publicKeys, "{") {
-		return token.ParseKeySet([]byte(publicKeys))
-	}
-	data, err := os.ReadFile(publicKeys)
+	key, err := token.LoadOrCreateKey(keyFile)
 	if err != nil {
-		return token.KeySet{}, fail.Wrap(fail.Unavailable, err, "read key set")
+		return token.KeySet{}, err
+	}
+	return token.NewKeySet(key.Public().(ed25519.PublicKey)), nil
+}
+
+// KeySet reads the key set that publicKeys is, if it begins with a brace, or
+// that of the file of this name.
+func KeySet(publicKeys string) (token.KeySet, error) {
+	data := []byte(publicKeys)
+	if !strings.HasPrefix(publicKeys, "{") {
+		var err error
+		if data, err = os.ReadFile(publicKeys); err != nil {
+			return token.KeySet{}, fail.Wrap(fail.Unavailable, err, "read key set")
+		}
 	}
 	return token.ParseKeySet(data)
 }

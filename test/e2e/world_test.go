@@ -102,12 +102,13 @@ func create() (w *world, end func(), err error) {
 	return w, end, w.deploy(w.namespace)
 }
 
-// plugin builds kn's plugin into a folder and puts that into PATH.
+// plugin builds kn's plugin and the program that makes keys into a folder and
+// puts that into PATH.
 func plugin(dir string) error {
-	cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "kn-alchemist"), "./cmd/kn-alchemist")
+	cmd := exec.Command("go", "build", "-o", dir, "./cmd/kn-alchemist", "./cmd/alchemist")
 	cmd.Dir = root()
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the plugin: %w\n%s", err, out)
+		return fmt.Errorf("build programs: %w\n%s", err, out)
 	}
 	return errors.Join(os.Setenv("PATH", dir+":"+os.Getenv("PATH")), os.Setenv("XDG_CONFIG_HOME", dir))
 }
