@@ -62,4 +62,4 @@ minikube deploy undeploy e2e:
 	@GO="$(GO)" tools/$@
 
 minikube-down:
-	minikube delete -p audio-alchemist
+	minikube delete -p "$${PROFILE:-audio-alchemist}"

@@ -3,10 +3,12 @@ package alchemist_test
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"sigs.k8s.io/yaml"
 
@@ -67,8 +69,14 @@ type service struct {
 			Spec     struct {
 				ContainerConcurrency, TimeoutSeconds, ResponseStartTimeoutSeconds int
 				Containers                                                        []struct {
-					Image     string
-					Env       []struct{ Name string }
+					Image   string
+					EnvFrom []any
+					Env     []struct {
+						Name, Value string
+						ValueFrom   struct {
+							SecretKeyRef struct{ Name, Key string }
+						}
+					}
 					Resources struct{ Requests, Limits map[string]string }
 				}
 			}
@@ -116,23 +124,27 @@ func TestEachFunctionIsAServiceThatScalesToZero(t *testing.T) {
 // A secret of one function is no business of another.
 func TestOnlyWhoNeedsASecretGetsIt(t *testing.T) {
 	want := map[string][]string{
-		"TOKEN_SIGNING_KEY": {"login"},
-		"TOKEN_PUBLIC_KEYS": {"login", "upload", "download", "jobs"},
-		"LINK_KEY":          {"upload", "notify", "download", "jobs"},
-		"LEDGER_URL":        {"login", "upload", "convert", "notify", "download", "jobs", "reconcile"},
-		"BLOBS_URL":         {"upload", "convert", "download", "jobs", "reconcile"},
-		"MAIL_URL":          {"notify"},
+		"sign/login.pem":     {"login"},
+		"verify/public.json": {"login", "upload", "download", "jobs"},
+		"links/links.key":    {"upload", "notify", "download", "jobs"},
+		"stores/ledger-url":  {"login", "upload", "convert", "notify", "download", "jobs", "reconcile"},
+		"stores/blobs-url":   {"upload", "convert", "download", "jobs", "reconcile"},
+		"stores/mail-url":    {"notify"},
 	}
 	got := map[string][]string{}
 	for _, f := range config.Functions() {
-		for _, e := range readService(t, f).Spec.Template.Spec.Containers[0].Env {
-			got[e.Name] = append(got[e.Name], f)
+		container := readService(t, f).Spec.Template.Spec.Containers[0]
+		for _, e := range container.Env {
+			if ref := e.ValueFrom.SecretKeyRef; ref.Name != "" {
+				got[ref.Name+"/"+ref.Key] = append(got[ref.Name+"/"+ref.Key], f)
+			}
+		}
+		if len(container.EnvFrom) > 0 {
+			t.Errorf("%s takes variables from elsewhere: %v", f, container.EnvFrom)
 		}
 	}
-	for name, functions := range want {
-		if !slices.Equal(got[name], functions) {
-			t.Errorf("%s is given to %v, want %v", name, got[name], functions)
-		}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("secrets are given so: %v, want %v", got, want)
 	}
 }
 
@@ -150,6 +162,36 @@ func TestConvertHasTheTimeAndThePodsThatItsTriggerGivesIt(t *testing.T) {
 	if s.Spec.TimeoutSeconds != seconds || s.Spec.ResponseStartTimeoutSeconds != seconds || triggers[i].Delivery.Timeout != config.MaxConvertTimeout {
 		t.Errorf("a conversion may take %d s, its revision gives it %d and %d to answer, its trigger %v",
 			seconds, s.Spec.TimeoutSeconds, s.Spec.ResponseStartTimeoutSeconds, triggers[i].Delivery.Timeout)
+	}
+}
+
+// Knative lets a pod that is to end wait for 30 s and then tells it; it kills
+// it timeoutSeconds after the beginning (pkg/queue/sharedmain and
+// pkg/reconciler/revision/resources of knative.dev/serving v0.48).
+func TestNoPodIsKilledWhileItDrains(t *testing.T) {
+	usual, err := os.ReadFile("config/knative/functions/settings.env")
+	if err != nil {
+		t.Fatal(err)
+	}
+	drain := func(text string) time.Duration {
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	_, rest, _ := strings.Cut(string(usual), "\nDRAIN_TIMEOUT=")
+	shared, _, _ := strings.Cut(rest, "\n")
+	for _, f := range config.Functions() {
+		spec, own := readService(t, f).Spec.Template.Spec, drain(shared)
+		for _, e := range spec.Containers[0].Env {
+			if e.Name == "DRAIN_TIMEOUT" {
+				own = drain(e.Value)
+			}
+		}
+		if killed := time.Duration(spec.TimeoutSeconds) * time.Second; own+30*time.Second > killed {
+			t.Errorf("%s drains for %v and is killed after %v", f, own, killed)
+		}
 	}
 }
 

@@ -16,9 +16,23 @@ kind() { # CRD NAME WHERE-FROM
 	kubectl get crd "$1" >/dev/null 2>&1 || die "the cluster has no $2: see $3"
 }
 
+# exists ends the script where kubectl cannot tell.
 exists() { # NAMESPACE KIND NAME
-	kubectl ${1:+-n "$1"} get "$2" "$3" >/dev/null 2>&1
+	local found
+	found=$(kubectl ${1:+-n "$1"} get "$2" "$3" --ignore-not-found -o name) || die "kubectl cannot tell whether $2 $3 is there"
+	[ -n "$found" ]
 }
+
+# named checks NAMESPACE, and makes the name of the other namespace of it.
+named() {
+	NAMESPACE=${NAMESPACE:-audio-alchemist}
+	EVENTS=$NAMESPACE-events
+	[[ $NAMESPACE =~ ^[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?$ ]] ||
+		die "NAMESPACE: want small letters, digits and hyphens, 42 at most; found '$NAMESPACE'"
+}
+
+# ours is how the namespaces that deploy has made are marked.
+ours=app.kubernetes.io/part-of=audio-alchemist
 
 await() { # TIMEOUT NAMESPACE WHAT...
 	local timeout=$1 namespace=$2
@@ -27,17 +41,19 @@ await() { # TIMEOUT NAMESPACE WHAT...
 		die "not ready after $timeout: kubectl -n $namespace describe $*"
 }
 
-# secret makes or changes a Secret. Its values are on no command line.
-secret() { # NAMESPACE NAME (KEY VALUE)...
-	local namespace=$1 name=$2
-	shift 2
+# secret makes a Secret, or changes it where HOW is apply. Its values are on no
+# command line.
+secret() { # HOW NAMESPACE NAME (KEY VALUE)...
+	local how=$1 namespace=$2 name=$3
+	shift 3
+	[ "$how" = create ] || how="apply --server-side --force-conflicts"
 	{
 		printf 'apiVersion: v1\nkind: Secret\nmetadata: {namespace: "%s", name: "%s"}\ndata:\n' "$namespace" "$name"
 		while [ $# -gt 0 ]; do
 			printf '  %s: %s\n' "$1" "$(printf %s "$2" | base64 | tr -d '\n')"
 			shift 2
 		done
-	} | kubectl apply --server-side --force-conflicts --field-manager=audio-alchemist -f - >/dev/null
+	} | kubectl $how --field-manager=audio-alchemist -f - >/dev/null # shellcheck disable=SC2086 # words on purpose
 }
 
 value() { # SECRET KEY

@@ -29,9 +29,8 @@ func TestAColdStartTakesLittleMoreThanThatOfTheSmallestService(t *testing.T) {
 		t.Fatal("HELLO_IMAGE: want the image of a service that answers every request, found nothing")
 	}
 	hello(t, image)
-	// The sweep wakes reconcile before it is measured.
-	the.kn(t, "source", "ping", "update", "reconcile", "--schedule", "0 0 1 1 *")
-	defer the.kn(t, "source", "ping", "update", "reconcile", "--schedule", "* * * * *")
+	// The sweep may wake reconcile before it is measured.
+	the.sweep(t, "0 0 1 1 *")
 
 	all := append(functions(), "hello")
 	took := map[string][]time.Duration{}
@@ -39,7 +38,7 @@ func TestAColdStartTakesLittleMoreThanThatOfTheSmallestService(t *testing.T) {
 		the.awaitZero(t)
 		eventually(t, "hello is at zero pods", zeroWithin, func() bool { return the.pods(t, "hello") == 0 })
 		for _, f := range all {
-			took[f] = append(took[f], firstByte(t, the.url(t, f)+"/healthz"))
+			took[f] = append(took[f], firstByte(t, the.url(t, f), the.address(t, f)))
 		}
 	}
 	median := func(f string) time.Duration {
@@ -86,12 +85,34 @@ spec:
 	kubectl(t, "-n", the.namespace, "wait", "--for=condition=Ready", "ksvc/hello", "--timeout=60s")
 }
 
-// firstByte is how long a request waits for its answer.
-func firstByte(t *testing.T, url string) time.Duration {
+// address is where requests for a function are taken: the ingress of the
+// cluster, or that for the inside, which its Kubernetes Service leads to.
+func (w *world) address(t *testing.T, function string) string {
 	t.Helper()
-	req := (&person{}).request(t, http.MethodGet, url, nil)
+	if !strings.HasSuffix(w.url(t, function), ".svc.cluster.local") {
+		return os.Getenv("INGRESS")
+	}
+	name := kubectl(t, "-n", w.namespace, "get", "service", function, "-o", "jsonpath={.spec.externalName}")
+	parts := strings.SplitN(name, ".", 3)
+	return kubectl(t, "-n", parts[1], "get", "service", parts[0], "-o", "jsonpath={.spec.clusterIP}") + ":80"
+}
+
+func TestWhatTheBrokerCallsIsNotToBeReachedFromOutside(t *testing.T) {
+	for _, f := range []string{"convert", "notify", "reconcile"} {
+		status, body, err := answer((&person{}).request(t, http.MethodGet, the.url(t, f)+"/healthz", nil))
+		if err != nil || status != http.StatusNotFound {
+			t.Errorf("from outside %s answers %d %s (%v), want 404", f, status, body, err)
+		}
+	}
+}
+
+// firstByte is how long a request to an address waits for its answer.
+func firstByte(t *testing.T, url, address string) time.Duration {
+	t.Helper()
+	req := (&person{}).request(t, http.MethodGet, url+"/healthz", nil)
+	client := &http.Client{Transport: dialing(address)}
 	begin := time.Now()
-	resp, err := outside.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

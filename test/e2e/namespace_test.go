@@ -18,15 +18,12 @@ import (
 
 func TestASecondNamespaceStandsByItselfAndGoesWithoutATrace(t *testing.T) {
 	other := &world{namespace: the.namespace + "-b", mysql: the.mysql, mongo: the.mongo, rabbit: the.rabbit, mail: the.mail}
-	before := clusterWide(t)
 	queues := the.queues(t)
 	if err := other.deploy(other.namespace, other.stores(t)...); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = undeploy(other.namespace) })
-	if now := clusterWide(t); now != before {
-		t.Errorf("the deployment changed what is not in its namespaces:\n%s\nwas\n%s", now, before)
-	}
+	unchanged(t)
 	p := other.admin(t)
 	j := p.upload(t, video(t, 1))
 	p.done(t, j.ID, 2*time.Minute)
@@ -41,9 +38,7 @@ func TestASecondNamespaceStandsByItselfAndGoesWithoutATrace(t *testing.T) {
 			t.Errorf("namespace %s is still there: %s", n, out)
 		}
 	}
-	if now := clusterWide(t); now != before {
-		t.Errorf("it left what is not in its namespaces:\n%s\nwas\n%s", now, before)
-	}
+	unchanged(t)
 	if now := the.queues(t); now != queues {
 		t.Errorf("it left queues on RabbitMQ:\n%s\nwas\n%s", now, queues)
 	}
@@ -56,23 +51,46 @@ func (w *world) stores(t *testing.T) []string {
 	return []string{"LEDGER_URL=" + servers.DatabaseOn(t, w.mysql), "BLOBS_URL=" + strings.TrimSuffix(w.mongo.URL(), "/alchemist") + "/second"}
 }
 
-// clusterWide names everything of the cluster that is in no namespace and has
-// to do with us, and all that is in Knative's namespaces and not of itself.
-func clusterWide(t *testing.T) string {
+// unchanged compares the cluster with how it was before anything was deployed.
+func unchanged(t *testing.T) {
 	t.Helper()
-	kinds := kubectl(t, "api-resources", "--namespaced=false", "--verbs=list", "-o", "name")
+	now, err := clusterWide()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now != the.before {
+		t.Errorf("what is not in the namespaces of a deployment is\n%s\nwas\n%s", now, the.before)
+	}
+}
+
+// clusterWide names everything of the cluster that is in no namespace, but for
+// namespaces and nodes, and what Knative's own have that a deployment might add.
+func clusterWide() (string, error) {
 	var all []string
-	for _, kind := range strings.Fields(kinds) {
+	list := func(args ...string) error {
+		out, err := exec.Command("kubectl", args...).Output()
+		all = append(all, string(out))
+		return err
+	}
+	kinds, err := exec.Command("kubectl", "api-resources", "--namespaced=false", "--verbs=list", "-o", "name").Output()
+	if err != nil {
+		return "", err
+	}
+	for _, kind := range strings.Fields(string(kinds)) {
 		switch kind {
-		case "componentstatuses", "namespaces", "nodes", "apiservices.apiregistration.k8s.io":
+		case "componentstatuses", "namespaces", "nodes", "certificatesigningrequests.certificates.k8s.io":
 			continue
 		}
-		all = append(all, kubectl(t, "get", kind, "-o", "name"))
+		if err := list("get", kind, "-o", "name"); err != nil {
+			return "", err
+		}
 	}
 	for _, n := range []string{"knative-serving", "knative-eventing"} {
-		all = append(all, kubectl(t, "-n", n, "get", "configmap,secret,service,deployment,ingress.networking.internal.knative.dev", "-o", "name"))
+		if err := list("-n", n, "get", "configmap,secret,service,deployment", "-o", "name"); err != nil {
+			return "", err
+		}
 	}
-	return strings.Join(all, "\n")
+	return strings.Join(all, ""), nil
 }
 
 // queues names the queues of RabbitMQ, in order.

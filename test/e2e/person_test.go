@@ -23,12 +23,17 @@ import (
 )
 
 // outside is a client of the cluster's ingress, whatever DNS says of a host.
-var outside = &http.Client{Transport: &http.Transport{
-	DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, os.Getenv("INGRESS"))
-	},
-	DisableKeepAlives: true,
-}}
+var outside = &http.Client{Transport: dialing(os.Getenv("INGRESS"))}
+
+// dialing connects to an address, whatever the URL.
+func dialing(address string) *http.Transport {
+	return &http.Transport{
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, address)
+		},
+		DisableKeepAlives: true,
+	}
+}
 
 // person uses the system through its gateway.
 type person struct {

@@ -3,12 +3,20 @@
 package e2e_test
 
 import (
+	"os/exec"
 	"testing"
 	"time"
 )
 
 func TestARolloutAndARollbackUnderLoadFailNoRequest(t *testing.T) {
 	p, film := the.admin(t), video(t, 1)
+	t.Cleanup(func() {
+		for _, f := range []string{"upload", "convert"} {
+			_ = exec.Command("kn", "service", "update", f, "-n", the.namespace, "--env", "ROLLOUT-", "--traffic", "@latest=100", "--wait-timeout", "120").Run()
+		}
+	})
+	// Its conversion is under way while the pod that does it is to end.
+	long := p.upload(t, video(t, 2400))
 	l := the.load(t, p, film)
 	l.until(t, 2)
 	for _, f := range []string{"upload", "convert"} {
@@ -25,10 +33,18 @@ func TestARolloutAndARollbackUnderLoadFailNoRequest(t *testing.T) {
 	for _, id := range taken {
 		p.done(t, id, 10*time.Minute)
 	}
+	p.done(t, long.ID, 10*time.Minute)
 	t.Logf("%d uploads were taken and converted", len(taken))
-	for _, f := range []string{"upload", "convert"} {
-		the.kn(t, "service", "update", f, "--env", "ROLLOUT-", "--traffic", "@latest=100", "--wait-timeout", "120")
-	}
+}
+
+// sweep has reconcile woken by another schedule for the time of a test.
+func (w *world) sweep(t *testing.T, schedule string) {
+	t.Helper()
+	usual := kubectl(t, "-n", w.namespace, "get", "pingsource", "reconcile", "-o", "jsonpath={.spec.schedule}")
+	w.kn(t, "source", "ping", "update", "reconcile", "--schedule", schedule)
+	t.Cleanup(func() {
+		_ = exec.Command("kn", "source", "ping", "update", "reconcile", "--schedule", usual, "-n", w.namespace).Run()
+	})
 }
 
 // kn runs kn in the namespace of the functions.
@@ -36,4 +52,3 @@ func (w *world) kn(t *testing.T, args ...string) string {
 	t.Helper()
 	return command(t, "kn", append(args, "-n", w.namespace)...)
 }
-

@@ -35,6 +35,8 @@ type world struct {
 	mongo     *servers.Server
 	rabbit    *servers.Server
 	mail      *servers.Mailbox
+
+	before string // what was in the cluster as a whole before it was deployed
 }
 
 func (w *world) events() string { return w.namespace + "-events" }
@@ -97,6 +99,9 @@ func create() (w *world, end func(), err error) {
 		return nil, end, err
 	}
 	if err := plugin(dir); err != nil {
+		return nil, end, err
+	}
+	if w.before, err = clusterWide(); err != nil {
 		return nil, end, err
 	}
 	return w, end, w.deploy(w.namespace)

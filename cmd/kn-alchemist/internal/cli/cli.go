@@ -76,7 +76,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not logged in or not allowed,
 	f := root.PersistentFlags()
 	f.StringVar(&a.url, "url", "", "address of the system (ALCHEMIST_URL)")
 	f.StringVar(&a.ingress, "ingress", "", "HOST:PORT to connect to instead of what the address resolves to (ALCHEMIST_INGRESS)")
-	f.StringVar(&a.namespace, "namespace", place.Namespace, "namespace of the functions in the cluster")
+	f.StringVarP(&a.namespace, "namespace", "n", place.Namespace, "namespace of the functions in the cluster")
 	root.AddCommand(a.login(), a.logout(), a.user(), a.job(), a.deadletter(), a.convert(), a.status(), a.version())
 	for _, group := range root.Commands() {
 		strict(group)
