@@ -13,11 +13,12 @@ import (
 
 // After maxFailures failed logins of one account from one address within
 // ledger.FailureWindow, more are refused until the oldest of them is older than
-// that.
+// that; so they are after maxAccountFailures from all addresses together.
 const (
-	maxFailures = 10
-	maxWait     = 10 * time.Second // how long a login waits for others of its pair
-	maxAtOnce   = 100              // logins of one pair that are inside or wait
+	maxFailures        = 10
+	maxAccountFailures = 100
+	maxWait            = 10 * time.Second // how long a login waits for others of its pair
+	maxAtOnce          = 100              // logins of one pair that are inside or wait
 )
 
 // pair is what failures are counted for.

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/opengundumstyle/audio-alchemist/shared/ledger"
 )
 
 // fails lets n guesses fail.
@@ -163,5 +165,19 @@ func TestGateLetsGoOfThoseWhoLeave(t *testing.T) {
 	leave()
 	if len(g.pairs) != 0 {
 		t.Errorf("%d pairs are left", len(g.pairs))
+	}
+}
+
+func TestGuessesFromManyAddressesCloseTheAccount(t *testing.T) {
+	w := start(t, nil)
+	for i := range maxAccountFailures {
+		if err := w.Ledger.RecordLoginFailure(t.Context(), accountKey(email), fmt.Sprintf("198.51.100.%d", i%250)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	checkProblem(t, login(t, w.url, email, password, here), http.StatusTooManyRequests)
+	w.clock.Advance(ledger.FailureWindow)
+	if r := login(t, w.url, email, password, here); r.status != http.StatusOK {
+		t.Errorf("after the window: %+v", r)
 	}
 }

@@ -47,7 +47,7 @@ func New(d Deps) http.Handler {
 	}
 	f := &function{Deps: d}
 	f.gate.failures = func(ctx context.Context, p pair) (int, time.Time, error) {
-		return d.Ledger.LoginFailures(ctx, p.account, p.address, d.Now().Add(-ledger.FailureWindow))
+		return f.count(ctx, p)
 	}
 	f.gate.now = d.Now
 	var mux web.Mux
@@ -60,6 +60,23 @@ func New(d Deps) http.Handler {
 	mux.Handle("PATCH /users/{user}", f.administrators(f.change))
 	mux.Handle("PUT /users/{user}/password", f.administrators(f.setPassword))
 	return &mux
+}
+
+// count counts the failed logins of a pair, and those of its account from
+// wherever. An account with too many has none left from any address: where
+// clients are told apart by what a proxy says of them, one could say that it
+// is another each time.
+func (f *function) count(ctx context.Context, p pair) (n int, oldest time.Time, err error) {
+	since := f.Now().Add(-ledger.FailureWindow)
+	n, oldest, err = f.Ledger.LoginFailures(ctx, p.account, p.address, since)
+	if err != nil || n >= maxFailures {
+		return n, oldest, err
+	}
+	all, first, err := f.Ledger.LoginFailures(ctx, p.account, "", since)
+	if err == nil && all >= maxAccountFailures {
+		return maxFailures, first, nil
+	}
+	return n, oldest, err
 }
 
 // answer is what POST /login says in JSON (RFC 6749, 5.1).

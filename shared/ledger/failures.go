@@ -13,13 +13,14 @@ const FailureWindow = 15 * time.Minute
 
 // LoginFailures returns how many failed logins of the account from the
 // address there were since the time, and when the oldest of them was (the
-// zero time for none). Account is a hash, never an email address.
+// zero time for none). Account is a hash, never an email address; an empty
+// address stands for all.
 func (l *Ledger) LoginFailures(ctx context.Context, account, address string, since time.Time) (n int, first time.Time, err error) {
 	err = l.db.do(ctx, "count failed logins", func(ctx context.Context, x execer) error {
 		var oldest sql.NullInt64
 		err := x.QueryRowContext(ctx,
-			`SELECT COUNT(*), MIN(failed_at) FROM login_failures WHERE account = ? AND address = ? AND failed_at > ?`,
-			account, address, since.UnixMilli()).Scan(&n, &oldest)
+			`SELECT COUNT(*), MIN(failed_at) FROM login_failures WHERE account = ? AND (address = ? OR ? = '') AND failed_at > ?`,
+			account, address, address, since.UnixMilli()).Scan(&n, &oldest)
 		first = at(oldest.Int64)
 		return err
 	})
