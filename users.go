@@ -38,6 +38,10 @@ func CreateAdmin(ctx context.Context, c config.Config, out io.Writer) error {
 		if err != nil {
 			return err
 		}
+		if others, err := l.HasAdmin(ctx); err != nil || others && !there.Admin {
+			_, _ = fmt.Fprintln(out, "There are administrators; nothing was changed.")
+			return err
+		}
 		if !there.Admin {
 			return fail.New(fail.Exists, "ADMIN_EMAIL: %s has an account that is no administrator; nothing was changed", there.Email)
 		}
