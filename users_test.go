@@ -123,6 +123,14 @@ func TestCreateAdminLeavesAnAccountThatIsNone(t *testing.T) {
 	if has, err := l.HasAdmin(t.Context()); err != nil || has {
 		t.Errorf("there is an administrator: %v, %v", has, err)
 	}
+	// With another one there is nothing that is missing.
+	if _, err := l.CreateUser(t.Context(), user.User{Email: "ben@example.org", PasswordHash: "x", Admin: true}); err != nil {
+		t.Fatal(err)
+	}
+	a = command(t, []string{"DATA_DIR=" + dir, "ADMIN_EMAIL=anna@example.org"}, "create-admin")
+	if a.code != 0 || a.err != "" || !strings.Contains(a.out, "There are administrators") {
+		t.Errorf("beside another: %+v", a)
+	}
 }
 
 // original makes the table of the original system in the database at the
