@@ -18,6 +18,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +27,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opengundumstyle/audio-alchemist/shared/telemetry/collector"
 	"github.com/opengundumstyle/audio-alchemist/test/servers"
 )
 
@@ -36,6 +39,7 @@ type world struct {
 	rabbit    *servers.Server
 	mail      *servers.Mailbox
 
+	traces *collector.Collector
 	before string // what was in the cluster as a whole before it was deployed
 }
 
@@ -98,6 +102,12 @@ func create() (w *world, end func(), err error) {
 	if w.mail, err = servers.OpenMailbox(); err != nil {
 		return nil, end, err
 	}
+	endTraces, err := w.trace(dir)
+	if err != nil {
+		return nil, end, err
+	}
+	servers := end
+	end = func() { servers(); endTraces() }
 	if err := plugin(dir); err != nil {
 		return nil, end, err
 	}
@@ -105,6 +115,20 @@ func create() (w *world, end func(), err error) {
 		return nil, end, err
 	}
 	return w, end, w.deploy(w.namespace)
+}
+
+// trace has the functions send their traces to this process.
+func (w *world) trace(dir string) (end func(), err error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(os.Getenv("SERVERS_HOST"), "0"))
+	if err != nil {
+		return nil, err
+	}
+	w.traces = &collector.Collector{}
+	server := &http.Server{Handler: w.traces, ReadHeaderTimeout: time.Minute}
+	go func() { _ = server.Serve(l) }()
+	settings := filepath.Join(dir, "settings.env")
+	err = os.WriteFile(settings, fmt.Appendf(nil, "OTEL_EXPORTER_OTLP_ENDPOINT=http://%s\n", l.Addr()), 0o600)
+	return func() { _ = server.Close() }, errors.Join(err, os.Setenv("SETTINGS", settings))
 }
 
 // plugin builds kn's plugin and the program that makes keys into a folder and

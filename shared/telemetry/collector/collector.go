@@ -41,13 +41,21 @@ type Collector struct {
 	errs   []error
 }
 
+// ServeHTTP takes spans, for a Collector that its user serves; the zero value
+// is ready.
+func (c *Collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost || r.URL.Path != "/v1/traces" {
+		http.NotFound(w, r)
+		return
+	}
+	c.take(w, r)
+}
+
 // Start starts a Collector. What it could not read fails the test.
 func Start(t *testing.T) *Collector {
 	t.Helper()
 	c := &Collector{}
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1/traces", c.take)
-	c.server = httptest.NewServer(mux)
+	c.server = httptest.NewServer(c)
 	t.Cleanup(func() {
 		c.server.Close()
 		for _, err := range c.errs {
