@@ -106,8 +106,8 @@ func create() (w *world, end func(), err error) {
 	if err != nil {
 		return nil, end, err
 	}
-	servers := end
-	end = func() { servers(); endTraces() }
+	endServers := end
+	end = func() { endServers(); endTraces() }
 	if err := plugin(dir); err != nil {
 		return nil, end, err
 	}
