@@ -22,7 +22,7 @@ import (
 func TestAConvertThatIsKilledThreeTimesEndsItsJobOnce(t *testing.T) {
 	p := the.admin(t)
 	before := the.results(t)
-	j := p.upload(t, video(t, 7200))
+	j := p.upload(t, video(t, 3600))
 	for kill := range 3 {
 		eventually(t, "the conversion is under way", 3*time.Minute, func() bool {
 			v := p.job(t, j.ID)

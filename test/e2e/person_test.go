@@ -199,7 +199,7 @@ func video(t *testing.T, seconds int) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "video.mp4")
 	d := fmt.Sprint(seconds)
-	ffmpeg(t, "-f", "lavfi", "-i", "testsrc2=s=96x64:r=5:d="+d, "-f", "lavfi", "-i", "sine=440:d="+d,
+	ffmpeg(t, "-f", "lavfi", "-i", "testsrc2=s=96x64:r=1:d="+d, "-f", "lavfi", "-i", "sine=440:d="+d,
 		"-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", path)
 	content, err := os.ReadFile(path)
 	if err != nil {
