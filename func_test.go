@@ -152,25 +152,26 @@ func (s *server) healthy(t *testing.T) {
 // that. A signal to func would be no use: it kills the function.
 func (s *server) drain(t *testing.T, clone string) {
 	t.Helper()
-	if runtime.GOOS != "linux" {
-		t.Skip("which process the function is, /proc tells")
-	}
-	runs := filepath.Join(clone, ".func", "runs")
-	for _, process := range processesOf(t, s.data) {
-		if id, name, _ := strings.Cut(process, " "); name == "f.bin" {
-			pid, err := strconv.Atoi(id)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
-				t.Fatal(err)
+	if runtime.GOOS == "linux" {
+		for _, process := range processesOf(t, s.data) {
+			if id, name, _ := strings.Cut(process, " "); name == "f.bin" {
+				pid, err := strconv.Atoi(id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
+	} else if out, err := exec.Command("pkill", "-TERM", "-g", strconv.Itoa(s.cmd.Process.Pid), "-x", "f.bin").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
 	s.ended(t)
 	if s.code != 0 {
 		t.Errorf("func ended with %d", s.code)
 	}
+	runs := filepath.Join(clone, ".func", "runs")
 	if left, err := os.ReadDir(runs); err != nil || len(left) != 0 {
 		t.Errorf("func has left %v, %v", left, err)
 	}

@@ -27,9 +27,14 @@ type Function struct{ started atomic.Pointer[parts] }
 
 // parts is what Start has made.
 type parts struct {
-	handler http.Handler
-	ready   func(context.Context) error
-	stop    func() error
+	health *web.Health
+	serve  http.Handler // with the health
+	stop   func() error
+}
+
+func newParts(h http.Handler, ready func(context.Context) error, stop func() error) *parts {
+	health := web.NewHealth(h, ready)
+	return &parts{health, web.Patient(health), stop}
 }
 
 // New is called by func, once.
@@ -56,7 +61,7 @@ func (f *Function) Start(ctx context.Context, env map[string]string) error {
 		return err
 	}
 	s.Start()
-	f.started.Store(&parts{web.Patient(s.Handler()), s.Ready, s.Stop})
+	f.started.Store(newParts(s.Handler(), s.Ready, s.Stop))
 	return nil
 }
 
@@ -67,7 +72,7 @@ func (f *Function) startOne(ctx context.Context, c config.Config) error {
 	if err := o.Err(); err != nil {
 		return errors.Join(err, o.Close())
 	}
-	f.started.Store(&parts{web.Patient(handler), o.Ready, o.Close})
+	f.started.Store(newParts(handler, o.Ready, o.Close))
 	return nil
 }
 
@@ -78,14 +83,14 @@ func (f *Function) Handle(w http.ResponseWriter, r *http.Request) {
 		web.Error(w, r, fail.New(fail.Unavailable, "The function has not started yet."))
 		return
 	}
-	p.handler.ServeHTTP(w, r)
+	p.serve.ServeHTTP(w, r)
 }
 
 // Ready reports whether requests can be answered now. Why not is in the log
 // alone: what an error says, func would show to whoever asks.
 func (f *Function) Ready(ctx context.Context) (bool, error) {
 	p := f.started.Load()
-	return p != nil && p.ready(ctx) == nil, nil
+	return p != nil && p.health.Ready(ctx), nil
 }
 
 // Alive reports that the process works at all.
