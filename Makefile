@@ -51,7 +51,7 @@ check:
 	$(LINT) run ./...
 	$(GO) test -run 'TestImportRule|TestOnlyLoginCanSign' .
 	$(GO) mod tidy -diff
-	for module in tools tools/images test/mongo test/knative; do (cd $$module && $(GO) mod tidy -diff) || exit 1; done
+	for module in tools tools/images test/mongo test/knative test/func; do (cd $$module && $(GO) mod tidy -diff) || exit 1; done
 	$(GO) mod verify
 
 bench:

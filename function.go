@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"sync/atomic"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/backend"
 	"github.com/opengundumstyle/audio-alchemist/shared/config"
@@ -20,18 +21,27 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/web"
 )
 
-// Function is what Knative's func runs: Start, then Handle for each request,
-// then Stop.
-type Function struct {
-	handler http.Handler
-	ready   func(context.Context) error
-	stop    func() error
+// Function is what Knative's func runs: Start, Handle for each request, Stop
+// when no request is left. func serves while Start is still at work.
+type Function struct{ started atomic.Pointer[parts] }
+
+// parts is what Start has made.
+type parts struct {
+	health *web.Health
+	serve  http.Handler // with the health
+	stop   func() error
+}
+
+func newParts(h http.Handler, ready func(context.Context) error, stop func() error) *parts {
+	health := web.NewHealth(h, ready)
+	return &parts{health, web.Patient(health), stop}
 }
 
 // New is called by func, once.
 func New() *Function { return &Function{} }
 
-// Start opens what the function needs. The map overrides the environment.
+// Start opens what the function needs. The map overrides the environment; func
+// makes it of the file cfg in the working folder, and of the environment.
 func (f *Function) Start(ctx context.Context, env map[string]string) error {
 	c, err := config.Load(func(name string) string {
 		if v, ok := env[name]; ok {
@@ -51,7 +61,7 @@ func (f *Function) Start(ctx context.Context, env map[string]string) error {
 		return err
 	}
 	s.Start()
-	f.handler, f.ready, f.stop = s.Handler(), s.Ready, s.Stop
+	f.started.Store(newParts(s.Handler(), s.Ready, s.Stop))
 	return nil
 }
 
@@ -62,26 +72,25 @@ func (f *Function) startOne(ctx context.Context, c config.Config) error {
 	if err := o.Err(); err != nil {
 		return errors.Join(err, o.Close())
 	}
-	f.handler, f.ready, f.stop = handler, o.Ready, o.Close
+	f.started.Store(newParts(handler, o.Ready, o.Close))
 	return nil
 }
 
-// Handle answers one request.
+// Handle answers one request, with 503 as long as Start has not ended.
 func (f *Function) Handle(w http.ResponseWriter, r *http.Request) {
-	if f.handler == nil {
+	p := f.started.Load()
+	if p == nil {
 		web.Error(w, r, fail.New(fail.Unavailable, "The function has not started yet."))
 		return
 	}
-	web.Patient(f.handler).ServeHTTP(w, r)
+	p.serve.ServeHTTP(w, r)
 }
 
-// Ready reports whether requests can be answered now.
+// Ready reports whether requests can be answered now. Why not is in the log
+// alone: what an error says, func would show to whoever asks.
 func (f *Function) Ready(ctx context.Context) (bool, error) {
-	if f.ready == nil {
-		return false, fail.New(fail.Unavailable, "not started")
-	}
-	err := f.ready(ctx)
-	return err == nil, err
+	p := f.started.Load()
+	return p != nil && p.health.Ready(ctx), nil
 }
 
 // Alive reports that the process works at all.
@@ -89,8 +98,9 @@ func (f *Function) Alive(context.Context) (bool, error) { return true, nil }
 
 // Stop ends the function; deliveries under way may take DRAIN_TIMEOUT.
 func (f *Function) Stop(context.Context) error {
-	if f.stop == nil {
+	p := f.started.Load()
+	if p == nil {
 		return nil
 	}
-	return f.stop()
+	return p.stop()
 }

@@ -3,11 +3,14 @@ package alchemist_test
 import (
 	"crypto/ed25519"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	alchemist "github.com/opengundumstyle/audio-alchemist"
 	"github.com/opengundumstyle/audio-alchemist/shared/config"
@@ -98,4 +101,34 @@ func publicKeys(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// TestRequestsMayComeBeforeTheStart serves as func does: while Start works.
+func TestRequestsMayComeBeforeTheStart(t *testing.T) {
+	f := alchemist.New()
+	ask := func() int {
+		w := httptest.NewRecorder()
+		f.Handle(w, httptest.NewRequest(http.MethodGet, "/healthz", nil))
+		return w.Code
+	}
+	if ready, err := f.Ready(t.Context()); ready || err != nil {
+		t.Errorf("before the start: ready %v, %v", ready, err)
+	}
+	if status := ask(); status != http.StatusServiceUnavailable {
+		t.Errorf("before the start: %d", status)
+	}
+	started := make(chan error)
+	go func() {
+		started <- f.Start(t.Context(), map[string]string{"FUNCTION": "login", "LOG_LEVEL": "error", "DATA_DIR": t.TempDir()})
+	}()
+	eventually(t, "it answers", 30*time.Second, func() bool { return ask() == http.StatusOK })
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
+	if ready, err := f.Ready(t.Context()); !ready || err != nil {
+		t.Errorf("after the start: ready %v, %v", ready, err)
+	}
+	if err := f.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
 }

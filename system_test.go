@@ -345,7 +345,7 @@ func otherPeopleSeeNothing(t *testing.T, p *place) {
 func TestFunctionOfFunc(t *testing.T) {
 	content := video(t, 1)
 	f := alchemist.New()
-	if ready, err := f.Ready(t.Context()); ready || err == nil {
+	if ready, err := f.Ready(t.Context()); ready || err != nil { // an error would be shown to whoever asks
 		t.Errorf("ready before it has started: %v, %v", ready, err)
 	}
 	if err := f.Start(t.Context(), map[string]string{

@@ -38,8 +38,9 @@ type Tools struct {
 }
 
 // Find looks for both programs in PATH, or takes them as paths where they
-// contain a slash; empty names mean "ffmpeg" and "ffprobe". The error is
-// fail.Unavailable and says how to install what is missing.
+// contain a slash; empty names mean "ffmpeg" and "ffprobe". Where there is no
+// PATH at all, as under Knative's func, it looks where systems put programs.
+// The error is fail.Unavailable and says how to install what is missing.
 func Find(ffmpeg, ffprobe string) (Tools, error) {
 	var t Tools
 	for _, p := range []struct {
@@ -49,7 +50,7 @@ func Find(ffmpeg, ffprobe string) (Tools, error) {
 		if p.name == "" {
 			p.name = p.standard
 		}
-		found, err := exec.LookPath(p.name)
+		found, err := lookPath(p.name)
 		if err == nil {
 			found, err = filepath.Abs(found) // the program starts in another folder
 		}
@@ -59,6 +60,19 @@ func Find(ffmpeg, ffprobe string) (Tools, error) {
 		*p.path = found
 	}
 	return t, nil
+}
+
+func lookPath(name string) (string, error) {
+	found, err := exec.LookPath(name)
+	if _, set := os.LookupEnv("PATH"); err == nil || set || filepath.Base(name) != name {
+		return found, err
+	}
+	for _, folder := range []string{"/usr/local/bin", "/usr/bin", "/bin", "/opt/homebrew/bin"} {
+		if found, err := exec.LookPath(filepath.Join(folder, name)); err == nil {
+			return found, nil
+		}
+	}
+	return "", err
 }
 
 func installCommand() string {

@@ -3,6 +3,8 @@ package media
 import (
 	"bytes"
 	"context"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -190,6 +192,24 @@ func TestFindNamesTheCommandToInstall(t *testing.T) {
 	_, err := Find("no-such-ffmpeg", "")
 	if !fail.Is(err, fail.Unavailable) || !strings.Contains(err.Error(), "install") || !strings.Contains(err.Error(), "no-such-ffmpeg") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestFindDoesWithoutPATH looks for programs where there is no PATH, and where
+// there is an empty one, which is somebody's wish.
+func TestFindDoesWithoutPATH(t *testing.T) {
+	t.Setenv("PATH", "") // puts it back, too
+	if _, err := Find("sh", "sh"); !fail.Is(err, fail.Unavailable) {
+		t.Errorf("in an empty PATH: %v", err)
+	}
+	if err := os.Unsetenv("PATH"); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := Find("sh", "sh"); err != nil || filepath.Base(found.FFmpeg) != "sh" || !filepath.IsAbs(found.FFprobe) {
+		t.Errorf("without PATH: %+v, %v", found, err)
+	}
+	if _, err := Find("no-such-ffmpeg", ""); !fail.Is(err, fail.Unavailable) {
+		t.Errorf("what is nowhere: %v", err)
 	}
 }
 

@@ -32,17 +32,23 @@ func (s *readiness) probe(w http.ResponseWriter, r *http.Request) {
 		ok(w)
 		return
 	}
-	// Whoever asks may have less patience than it takes to find out why.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), readyWithin)
-	defer cancel()
-	err := fail.Wrap(fail.Unavailable, s.check(ctx), "check readiness")
-	s.log(r.Context(), err)
+	err := s.ask(r.Context())
 	if err != nil {
 		refuse(w, err)
 		return
 	}
 	s.once.Store(true)
 	ok(w)
+}
+
+// ask checks, and logs what has changed.
+func (s *readiness) ask(ctx context.Context) error {
+	// Whoever asks may have less patience than it takes to find out why.
+	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyWithin)
+	defer cancel()
+	err := fail.Wrap(fail.Unavailable, s.check(bound), "check readiness")
+	s.log(ctx, err)
+	return err
 }
 
 // log says once that the server is no longer ready, and why, again when
@@ -65,3 +71,25 @@ func (s *readiness) log(ctx context.Context, err error) {
 		slog.InfoContext(ctx, "ready")
 	}
 }
+
+// Health answers the probes of people (GET /healthz, /startz and /readyz) for
+// a function that no Server serves, and leaves the rest to the function.
+type Health struct {
+	ready   readiness
+	handler http.Handler
+}
+
+// NewHealth returns the Health of a function, whose check reports whether
+// requests can be served now.
+func NewHealth(h http.Handler, check func(context.Context) error) *Health {
+	s := &Health{ready: readiness{check: check}}
+	s.handler = health(h, &s.ready)
+	return s
+}
+
+// ServeHTTP answers a probe, or has the function answer.
+func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.handler.ServeHTTP(w, r) }
+
+// Ready reports whether requests can be served now, and logs what has changed
+// since it was asked last.
+func (h *Health) Ready(ctx context.Context) bool { return h.ready.ask(ctx) == nil }

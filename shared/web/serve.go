@@ -42,7 +42,7 @@ const settleWithin = 3 * time.Second
 // itself. It closes the listener.
 func (s Server) Serve(ctx context.Context, l net.Listener) error {
 	ready := &readiness{check: s.Ready}
-	drainer := &handlers.Drainer{Inner: patient(s.health(ready), s.Silence), HealthCheck: ready.probe, QuietPeriod: time.Millisecond}
+	drainer := &handlers.Drainer{Inner: patient(health(s.Handler, ready), s.Silence), HealthCheck: ready.probe, QuietPeriod: time.Millisecond}
 	draining, startDraining := context.WithCancel(context.Background())
 	requests, endRequests := context.WithCancel(context.WithValue(context.Background(), drainKey{}, draining.Done()))
 	defer endRequests()
@@ -89,7 +89,7 @@ func (s Server) Serve(ctx context.Context, l net.Listener) error {
 
 // health answers GET /healthz, /startz and /readyz, and leaves the rest to the
 // handler.
-func (s Server) health(ready *readiness) http.Handler {
+func health(h http.Handler, ready *readiness) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/healthz", "/startz", "/readyz":
@@ -98,7 +98,7 @@ func (s Server) health(ready *readiness) http.Handler {
 				return
 			}
 		}
-		s.Handler.ServeHTTP(w, r)
+		h.ServeHTTP(w, r)
 	})
 }
 
