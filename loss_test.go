@@ -91,7 +91,7 @@ func TestServersThatDieLoseNothing(t *testing.T) {
 	<-killing
 
 	var all []job.View
-	eventually(t, "every job has ended", 5*time.Minute, func() bool {
+	eventually(t, "every job has ended", 12*time.Minute, func() bool {
 		all = c.allJobs(t)
 		for _, j := range all {
 			if !j.State.Ended() {
