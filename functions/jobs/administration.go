@@ -19,9 +19,22 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/web"
 )
 
+// authenticated runs h for who has a token. An administrator is who is one by the
+// token, and still by the ledger.
+func (d Deps) authenticated(h func(http.ResponseWriter, *http.Request, token.Claims) error) http.Handler {
+	return web.Authenticated(d.Verifier, func(w http.ResponseWriter, r *http.Request, who token.Claims) (err error) {
+		if who.Admin {
+			if who.Admin, err = d.Ledger.IsAdmin(r.Context(), who.Subject); err != nil {
+				return err
+			}
+		}
+		return h(w, r, who)
+	})
+}
+
 // administrators runs h for administrators alone.
 func (d Deps) administrators(h web.Handler) http.Handler {
-	return web.Authenticated(d.Verifier, func(w http.ResponseWriter, r *http.Request, who token.Claims) error {
+	return d.authenticated(func(w http.ResponseWriter, r *http.Request, who token.Claims) error {
 		if !who.Admin {
 			return forbidden()
 		}
@@ -191,13 +204,23 @@ type status struct {
 // storesWithin bounds how long stores are waited for.
 const storesWithin = 3 * time.Second
 
-func (d Deps) status(w http.ResponseWriter, r *http.Request) error {
+// status goes by the token alone while the ledger is away, which is what it has
+// to tell then.
+func (d Deps) status(w http.ResponseWriter, r *http.Request, who token.Claims) error {
+	if !who.Admin {
+		return forbidden()
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), storesWithin)
 	defer cancel()
 	blobs := make(chan error, 1)
 	go func() { blobs <- d.Blobs.Ready(ctx) }()
 	var depths ledger.Depths
 	err := d.Ledger.Ready(ctx)
+	if err == nil {
+		if who.Admin, err = d.Ledger.IsAdmin(ctx, who.Subject); err == nil && !who.Admin {
+			return forbidden()
+		}
+	}
 	if err == nil {
 		depths, err = d.Ledger.Depths(ctx)
 	}

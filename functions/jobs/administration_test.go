@@ -97,6 +97,30 @@ func TestAdministrationIsForAdministrators(t *testing.T) {
 	}
 }
 
+func TestAnAdministratorWhoIsNoneAnyMoreSeesTheirOwnJobsAlone(t *testing.T) {
+	s := fixture.New(t)
+	yes, no := true, false
+	for name, change := range map[string]ledger.UserChange{"demoted": {Admin: &no}, "disabled": {Disabled: &yes}} {
+		t.Run(name, func(t *testing.T) {
+			with := s.Bearer(t, name, true)
+			other, own := s.Done(t, "anna", "mp3"), s.Done(t, name, "mp3")
+			if resp, body := fixture.Call(t, function(s), "GET", "/jobs/"+other.ID, with); resp.StatusCode != 200 {
+				t.Fatalf("before: %d %s", resp.StatusCode, body)
+			}
+			// Somebody else has to be left in charge.
+			s.Bearer(t, "root", true)
+			if _, err := s.Ledger.ChangeUser(t.Context(), name, change); err != nil {
+				t.Fatal(err)
+			}
+			for path, want := range map[string]int{"/jobs?all=true": 403, "/status": 403, "/deadletters": 403, "/jobs/" + other.ID: 404, "/jobs/" + own.ID: 200} {
+				if resp, body := fixture.Call(t, function(s), "GET", path, with); resp.StatusCode != want {
+					t.Errorf("%s: %d, want %d: %s", path, resp.StatusCode, want, body)
+				}
+			}
+		})
+	}
+}
+
 // letterIn writes a dead letter down and returns it as it is kept.
 func letterIn(t *testing.T, s *fixture.Stores, l ledger.Letter, run int) ledger.Letter {
 	t.Helper()

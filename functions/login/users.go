@@ -57,12 +57,12 @@ func (f *function) administrators(h web.Handler) http.Handler {
 		if !who.Admin {
 			return refused
 		}
-		u, err := f.Ledger.UserByID(r.Context(), who.Subject)
-		if fail.Is(err, fail.NotFound) || err == nil && (!u.Admin || u.Disabled) {
-			return refused
-		}
+		still, err := f.Ledger.IsAdmin(r.Context(), who.Subject)
 		if err != nil {
 			return err
+		}
+		if !still {
+			return refused
 		}
 		return h(w, r)
 	})

@@ -77,6 +77,16 @@ func scanUser(row interface{ Scan(to ...any) error }) (user.User, error) {
 	return u, nil
 }
 
+// IsAdmin reports whether a user is an administrator and not disabled. What a
+// token says of that was so when it was issued.
+func (l *Ledger) IsAdmin(ctx context.Context, id string) (bool, error) {
+	u, err := l.UserByID(ctx, id)
+	if fail.Is(err, fail.NotFound) {
+		return false, nil
+	}
+	return u.Admin && !u.Disabled, err
+}
+
 // HasAdmin reports whether any administrator exists.
 func (l *Ledger) HasAdmin(ctx context.Context) (bool, error) {
 	return read(ctx, l.db, "count administrators", func(ctx context.Context, x execer) (bool, error) {
