@@ -76,10 +76,11 @@ func (w *world) results(t *testing.T) int {
 	return n
 }
 
+// mailsOf counts the mails about a job, by their Message-IDs.
 func (w *world) mailsOf(id string) int {
 	n := 0
 	for _, m := range w.mail.Mails() {
-		if strings.Contains(m, "Message-ID: <"+id+".") || strings.Contains(m, "Message-Id: <"+id+".") {
+		if strings.Contains(m, "<"+id+".") {
 			n++
 		}
 	}
