@@ -116,7 +116,8 @@ func form(content []byte, fields ...string) (body io.Reader, contentType string,
 	return &b, w.FormDataContentType(), errors.Join(err, e, w.Close())
 }
 
-// tryUpload sends a file and returns its job.
+// tryUpload sends a file and returns its job, which is deleted at the end of the
+// test: the Mongo-wire server looks through all that is stored.
 func (p *person) tryUpload(t *testing.T, content []byte, fields ...string) (job.View, error) {
 	t.Helper()
 	body, contentType, err := form(content, fields...)
@@ -133,7 +134,22 @@ func (p *person) tryUpload(t *testing.T, content []byte, fields ...string) (job.
 	if err == nil {
 		err = json.Unmarshal(text, &v)
 	}
+	if err == nil {
+		t.Cleanup(func() { p.remove(v.ID) })
+	}
 	return v, err
+}
+
+// remove deletes a job, if it is there and can be reached.
+func (p *person) remove(id string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, p.gateway+"/jobs/"+id, nil)
+	if err != nil {
+		return
+	}
+	req.Header.Set("Authorization", "Bearer "+p.token)
+	_, _, _ = answer(req)
 }
 
 func (p *person) upload(t *testing.T, content []byte, fields ...string) job.View {
