@@ -34,6 +34,10 @@ named() {
 # ours is how the namespaces that deploy has made are marked.
 ours=app.kubernetes.io/part-of=audio-alchemist
 
+is_ours() { # NAMESPACE
+	[ "$(kubectl get namespace "$1" -o 'jsonpath={.metadata.labels.app\.kubernetes\.io/part-of}')" = "${ours#*=}" ]
+}
+
 await() { # TIMEOUT NAMESPACE WHAT...
 	local timeout=$1 namespace=$2
 	shift 2

@@ -19,12 +19,20 @@ import (
 func TestASecondNamespaceStandsByItselfAndGoesWithoutATrace(t *testing.T) {
 	other := &world{namespace: the.namespace + "-b", mysql: the.mysql, mongo: the.mongo, rabbit: the.rabbit, mail: the.mail}
 	queues := the.queues(t)
-	if err := other.deploy(other.namespace, other.stores(t)...); err != nil {
+	stores := other.stores(t)
+	if err := other.deploy(other.namespace, stores...); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = undeploy(other.namespace) })
 	unchanged(t)
 	p := other.admin(t)
+	revisions := other.revisions(t)
+	if err := other.deploy(other.namespace, stores...); err != nil {
+		t.Fatal(err)
+	}
+	if now := other.revisions(t); now != revisions {
+		t.Errorf("deployed once more it has the revisions\n%s\nwas\n%s", now, revisions)
+	}
 	j := p.upload(t, video(t, 1))
 	p.done(t, j.ID, 2*time.Minute)
 	if status, _, err := answer(the.admin(t).request(t, "GET", "/jobs/"+j.ID, nil)); err != nil || status != 404 {
@@ -43,6 +51,12 @@ func TestASecondNamespaceStandsByItselfAndGoesWithoutATrace(t *testing.T) {
 		t.Errorf("it left queues on RabbitMQ:\n%s\nwas\n%s", now, queues)
 	}
 	_ = os.RemoveAll(filepath.Join(root(), "bin/deploy", other.namespace))
+}
+
+// revisions names the revisions of all functions.
+func (w *world) revisions(t *testing.T) string {
+	t.Helper()
+	return kubectl(t, "-n", w.namespace, "get", "revision", "-o", "name")
 }
 
 // stores are databases of its own on the servers of the other world.
