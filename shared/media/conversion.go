@@ -58,7 +58,7 @@ func (t Tools) Convert(ctx context.Context, in *Input, p Plan, f options.Format,
 
 // short is the longest sound that one ffmpeg decodes and encodes: starting
 // more of them would take longer than they save.
-const short = 2 * runLength
+const short = 2 * shortestRun
 
 // Read implements io.Reader. Its error is that of the conversion.
 func (c *Conversion) Read(p []byte) (int, error) { return c.out.Read(p) }

@@ -29,7 +29,7 @@ func (d *decoding) length(rate int) time.Duration {
 func (t Tools) decode(ctx context.Context, in *Input, p Plan, rate, channels int, w io.Writer) (*decoding, error) {
 	d := &decoding{}
 	c := p.cutter(rate, channels, w)
-	args := append(append(programArgs(), p.decodeArgs(rate, channels)...), "-c:a", "pcm_f32le", "-f", "f32le", "pipe:1")
+	args := append(append(programArgs(), p.decodeArgs(rate, channels)...), "-c:a", "pcm_f32le", "-flush_packets", "0", "-f", "f32le", "pipe:1")
 	err := outcome(ctx, "ffmpeg", t.runOn(ctx, in, t.FFmpeg, args, c, &d.log), &d.log)
 	d.samples = c.passed / int64(channels*sampleBytes)
 	switch {

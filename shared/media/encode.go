@@ -28,11 +28,23 @@ import (
 // frames into the next: the early ones are dropped, and within the others a
 // place is sought where the bit reservoir allows to change over.
 const (
-	runLength = 10 * time.Second // about
-	early     = 8                // frames of a run before those that count
-	overlap   = 8                // frames that two runs share, to change over in
-	late      = 4                // frames after those, as an encoder looks ahead
+	shortestRun = 10 * time.Second // about
+	longestRun  = 20 * time.Second
+	early       = 8 // frames of a run before those that count
+	overlap     = 8 // frames that two runs share, to change over in
+	late        = 4 // frames after those, as an encoder looks ahead
 )
+
+// runOf is how long the runs of sound are, such that each of n encoders gets as
+// many as the others. The longer they are, the less is encoded twice, and the
+// more samples wait in memory.
+func runOf(length time.Duration, n int) time.Duration {
+	if length <= 0 { // unknown
+		return longestRun
+	}
+	turns := (length + time.Duration(n)*longestRun - 1) / (time.Duration(n) * longestRun)
+	return max(shortestRun, length/(turns*time.Duration(n)))
+}
 
 // sampleBytes is the size of a sample between decoder and encoder: 32-bit
 // floating point, so that nothing is rounded that one ffmpeg would not.
@@ -47,6 +59,7 @@ type encoding struct {
 	tools    Tools
 	plan     Plan
 	meter    *meter
+	most     int // encoders
 	rate     int // Hz
 	channels int
 	frame    int // samples of a frame
@@ -55,10 +68,11 @@ type encoding struct {
 
 func newEncoding(t Tools, p Plan, meter *meter) *encoding {
 	e := &encoding{tools: t, plan: p, meter: meter, rate: p.rate(options.MP3), channels: p.channels(), frame: 1152}
+	e.most = max(1, runtime.GOMAXPROCS(0)) // the CPUs that a cgroup leaves us
 	if e.rate < 32000 {
 		e.frame = 576
 	}
-	e.run = int(runLength.Seconds()) * e.rate / e.frame
+	e.run = int(runOf(p.length(), e.most).Seconds() * float64(e.rate) / float64(e.frame))
 	return e
 }
 
@@ -96,10 +110,9 @@ type work struct {
 
 // convert decodes in and writes the MP3 to w, but for its header frame.
 func (e *encoding) convert(ctx context.Context, in *Input, w io.Writer) (encoded, error) {
-	n := max(1, runtime.GOMAXPROCS(0)) // the CPUs that a cgroup leaves us
 	ctx, end := context.WithCancelCause(ctx)
-	k := &work{encoding: e, ctx: ctx, end: end, pieces: make(chan piece, 2*n+2), ahead: make(chan struct{}, 2*n+1)}
-	s := &splitter{work: k, most: n, size: e.frame * e.channels * sampleBytes}
+	k := &work{encoding: e, ctx: ctx, end: end, pieces: make(chan piece, 2*e.most+2), ahead: make(chan struct{}, 2*e.most+1)}
+	s := &splitter{work: k, size: e.frame * e.channels * sampleBytes}
 	var d *decoding
 	var decoded error
 	k.programs.Go(func() {
@@ -159,7 +172,8 @@ func (e *encoding) settle(ctx context.Context, made joined, s *splitter, err, de
 
 // start starts one more encoder.
 func (k *work) start() {
-	c := &encoder{feed: newFeed(k.ctx, 2*(k.run+early+overlap+late)), pile: newPile()}
+	// There is room for a run, so that no encoder waits while another is given its own.
+	c := &encoder{feed: newFeed(k.ctx, k.run+k.run/4+early+overlap+late), pile: newPile()}
 	c.frames = mp3.NewScanner(c.pile)
 	args := append(programArgs(), "-f", "f32le", "-ar", strconv.Itoa(k.rate), "-ac", strconv.Itoa(k.channels), "-i", "pipe:0")
 	args = append(args, k.tools.encoderArgs(k.plan, options.MP3)...)
@@ -168,7 +182,14 @@ func (k *work) start() {
 	if k.plan.opt.Quality != "" || k.tools.mp3Bitrate(k.plan) == 320_000 {
 		args = append(args, "-reservoir", "0")
 	}
-	args = append(args, "-id3v2_version", "0", "-write_xing", "0", "-flush_packets", "1", "-f", "mp3", "pipe:1")
+	// Frames may wait until ffmpeg has 32 KiB of them, but a whole run must not: the
+	// joiner may need its end before the encoder gets another. The shortest run of
+	// MPEG-1, at its least bit rate of 32 kbit/s, has 40 kB.
+	flush := "0"
+	if k.rate < 32000 {
+		flush = "1"
+	}
+	args = append(args, "-id3v2_version", "0", "-write_xing", "0", "-flush_packets", flush, "-f", "mp3", "pipe:1")
 	k.encoders = append(k.encoders, c)
 	k.programs.Go(func() {
 		var log messages

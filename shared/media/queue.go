@@ -28,8 +28,9 @@ func (f *feed) put(block []byte) error {
 	}
 }
 
-// Read implements io.Reader.
-func (f *feed) Read(p []byte) (int, error) {
+// Read implements io.Reader. It waits for a block, and takes as many more as
+// there are and p has room for.
+func (f *feed) Read(p []byte) (n int, err error) {
 	if len(f.rest) == 0 {
 		select {
 		case block, ok := <-f.blocks:
@@ -41,9 +42,20 @@ func (f *feed) Read(p []byte) (int, error) {
 			return 0, context.Cause(f.ctx)
 		}
 	}
-	n := copy(p, f.rest)
-	f.rest = f.rest[n:]
-	return n, nil
+	for {
+		k := copy(p[n:], f.rest)
+		f.rest = f.rest[k:]
+		if n += k; n == len(p) {
+			return n, nil
+		}
+		select {
+		case f.rest = <-f.blocks: // nil once they have ended
+		default:
+		}
+		if len(f.rest) == 0 {
+			return n, nil
+		}
+	}
 }
 
 // pile keeps what an encoder has written until it is read: a pipe that is

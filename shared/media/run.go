@@ -47,8 +47,8 @@ const (
 	maxFileSize = 16 << 30
 	maxRate     = 512 << 10 // bytes of a second of sound in any format
 	maxFiles    = 64
-	// longestRun is in place of a deadline where a ctx has none.
-	longestRun = 10 * time.Minute
+	// longestProgram is in place of a deadline where a ctx has none.
+	longestProgram = 10 * time.Minute
 )
 
 // run runs one program confined to its end, with stdin (nil for an empty one)
@@ -88,7 +88,7 @@ func (t Tools) command(ctx context.Context, path string, args []string, files []
 		cmd.ExtraFiles = files
 		return cmd
 	}
-	longest := longestRun
+	longest := longestProgram
 	if end, ok := ctx.Deadline(); ok {
 		longest = max(time.Until(end), time.Second)
 	}

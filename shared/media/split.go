@@ -14,7 +14,6 @@ var errStopped = errors.New("the encoding has ended")
 // one before: a short rest stays with that.
 type splitter struct {
 	*work
-	most int // encoders
 	size int // bytes of a frame of samples
 
 	block   []byte   // the frame that is being filled

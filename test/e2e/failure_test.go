@@ -22,6 +22,7 @@ import (
 )
 
 func TestAConvertThatIsKilledThreeTimesEndsItsJobOnce(t *testing.T) {
+	t.Parallel() // it waits for retries most of the time
 	p := the.admin(t)
 	before := the.results(t)
 	j := p.upload(t, video(t, 3600))

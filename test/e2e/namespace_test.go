@@ -17,6 +17,7 @@ import (
 )
 
 func TestASecondNamespaceStandsByItselfAndGoesWithoutATrace(t *testing.T) {
+	t.Parallel() // what the other test of convert does is not its concern
 	other := &world{namespace: the.namespace + "-b", mysql: the.mysql, mongo: the.mongo, rabbit: the.rabbit, mail: the.mail}
 	queues := the.queues(t)
 	stores := other.stores(t)
