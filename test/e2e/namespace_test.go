@@ -73,13 +73,28 @@ func unchanged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if now != the.before {
-		t.Errorf("what is not in the namespaces of a deployment is\n%s\nwas\n%s", now, the.before)
+	if more := without(now, the.before); len(more) > 0 {
+		t.Errorf("beside the namespaces of a deployment the cluster has more: %s", more)
+	}
+	if fewer := without(the.before, now); len(fewer) > 0 {
+		t.Errorf("beside the namespaces of a deployment the cluster has lost: %s", fewer)
 	}
 }
 
+// without are the lines of one text that another has not.
+func without(one, other string) (lines []string) {
+	known := strings.Split(other, "\n")
+	for line := range strings.SplitSeq(one, "\n") {
+		if !slices.Contains(known, line) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
 // clusterWide names everything of the cluster that is in no namespace, but for
-// namespaces and nodes, and what Knative's own have that a deployment might add.
+// namespaces, nodes and the addresses of services, and what Knative's own have
+// that a deployment might add.
 func clusterWide() (string, error) {
 	var all []string
 	list := func(args ...string) error {
@@ -93,7 +108,7 @@ func clusterWide() (string, error) {
 	}
 	for _, kind := range strings.Fields(string(kinds)) {
 		switch kind {
-		case "componentstatuses", "namespaces", "nodes", "certificatesigningrequests.certificates.k8s.io":
+		case "componentstatuses", "namespaces", "nodes", "certificatesigningrequests.certificates.k8s.io", "ipaddresses.networking.k8s.io":
 			continue
 		}
 		if err := list("get", kind, "-o", "name"); err != nil {
