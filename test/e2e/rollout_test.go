@@ -14,7 +14,10 @@ func TestARolloutAndARollbackUnderLoadFailNoRequest(t *testing.T) {
 		for _, f := range []string{"upload", "convert"} {
 			_ = exec.Command("kn", "service", "update", f, "-n", the.namespace, "--env", "ROLLOUT-", "--traffic", "@latest=100", "--wait-timeout", "120").Run()
 		}
+		_ = exec.Command("kn", "service", "update", "convert", "-n", the.namespace, "--scale-max", "4", "--wait-timeout", "120").Run()
 	})
+	// So that pods of two revisions have room on a node of two CPUs.
+	the.kn(t, "service", "update", "convert", "--scale-max", "2", "--wait-timeout", "120")
 	// Its conversion is under way while the pod that does it is to end.
 	long := p.upload(t, video(t, 2400))
 	l := the.load(t, p, film)
