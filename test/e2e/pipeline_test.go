@@ -33,6 +33,7 @@ func TestAVideoBecomesAnMP3AlsoFromZero(t *testing.T) {
 		begin := time.Now()
 		p := the.admin(t)
 		id := p.curl(t, film)
+		t.Cleanup(func() { p.remove(id) })
 		mp3 := p.done(t, id, 2*time.Minute)
 		t.Logf("%s: from login to the MP3 %v", from, time.Since(begin).Round(100*time.Millisecond))
 		if n := samples(t, mp3); n < 3*44100-1152 || n > 3*44100+1152 {
@@ -43,7 +44,9 @@ func TestAVideoBecomesAnMP3AlsoFromZero(t *testing.T) {
 		if got := send(t, (&person{}).request(t, http.MethodGet, link, nil), http.StatusOK); !bytes.Equal(got, mp3) {
 			t.Errorf("the link of the mail, %s, leads to %d bytes, want the MP3 of %d", link, len(got), len(mp3))
 		}
-		the.awaitZero(t)
+		if from == "as deployed" {
+			the.awaitZero(t)
+		}
 	}
 }
 
