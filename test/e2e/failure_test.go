@@ -25,7 +25,7 @@ func TestAConvertThatIsKilledThreeTimesEndsItsJobOnce(t *testing.T) {
 	t.Parallel() // it waits for retries most of the time
 	p := the.admin(t)
 	before := the.results(t)
-	j := p.upload(t, video(t, 3600))
+	j := p.upload(t, video(t, 3600), "bitrate", "32k") // little to store, as much to do
 	for kill := range 3 {
 		attempt := strconv.Itoa(kill + 1)
 		eventually(t, "attempt "+attempt+" is under way", 3*time.Minute, func() bool {

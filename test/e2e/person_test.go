@@ -216,7 +216,7 @@ func video(t *testing.T, seconds int) []byte {
 	path := filepath.Join(t.TempDir(), "video.mp4")
 	d := fmt.Sprint(seconds)
 	ffmpeg(t, "-f", "lavfi", "-i", "testsrc2=s=96x64:r=1:d="+d, "-f", "lavfi", "-i", "sine=440:d="+d,
-		"-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", path)
+		"-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", "-b:a", "48k", path)
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

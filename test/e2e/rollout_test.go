@@ -19,7 +19,7 @@ func TestARolloutAndARollbackUnderLoadFailNoRequest(t *testing.T) {
 	// So that pods of two revisions have room on a node of two CPUs.
 	the.kn(t, "service", "update", "convert", "--scale-max", "1", "--wait-timeout", "120")
 	// Its conversion is under way while the pod that does it is to end.
-	long := p.upload(t, video(t, 2400))
+	long := p.upload(t, video(t, 2400), "bitrate", "32k")
 	l := the.load(t, p, film)
 	l.until(t, 2)
 	for _, f := range []string{"upload", "convert"} {
