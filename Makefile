@@ -2,7 +2,7 @@
 # make run-servers  the same on private servers: MariaDB, RabbitMQ, a Mongo-wire server
 # make test         every test, with the race detector
 # make fuzz         every Fuzz target for FUZZTIME (1m), and 500 mutations of each kind of file (some hours)
-# make check        format, vet, lint, import rule, tidiness
+# make check        format, vet, lint of Go and of scripts, import rule, tidiness
 # make bench        how fast, how much memory; see docs/benchmarks.md
 #
 # make minikube     the whole system on a minikube of its own; minikube-down ends it
@@ -49,6 +49,8 @@ check:
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./test/e2e
 	$(LINT) run ./...
+	@tools/need shellcheck
+	shellcheck -x -S warning $$(git grep -lE '^#!.*sh$$')
 	$(GO) test -run 'TestImportRule|TestOnlyLoginCanSign' .
 	$(GO) mod tidy -diff
 	for module in tools tools/images test/mongo test/knative test/func; do (cd $$module && $(GO) mod tidy -diff) || exit 1; done

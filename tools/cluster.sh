@@ -48,16 +48,16 @@ await() { # TIMEOUT NAMESPACE WHAT...
 # secret makes a Secret, or changes it where HOW is apply. Its values are on no
 # command line.
 secret() { # HOW NAMESPACE NAME (KEY VALUE)...
-	local how=$1 namespace=$2 name=$3
+	local how=("$1") namespace=$2 name=$3
 	shift 3
-	[ "$how" = create ] || how="apply --server-side --force-conflicts"
+	[ "${how[0]}" = create ] || how=(apply --server-side --force-conflicts)
 	{
 		printf 'apiVersion: v1\nkind: Secret\nmetadata: {namespace: "%s", name: "%s"}\ndata:\n' "$namespace" "$name"
 		while [ $# -gt 0 ]; do
 			printf '  %s: %s\n' "$1" "$(printf %s "$2" | base64 | tr -d '\n')"
 			shift 2
 		done
-	} | kubectl $how --field-manager=audio-alchemist -f - >/dev/null # shellcheck disable=SC2086 # words on purpose
+	} | kubectl "${how[@]}" --field-manager=audio-alchemist -f - >/dev/null
 }
 
 value() { # SECRET KEY
