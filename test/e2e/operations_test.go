@@ -22,6 +22,8 @@ func TestEachCommandOfTheOperationsDocWorks(t *testing.T) {
 		t.Fatal("docs/operations.md has no chapter On Kubernetes")
 	}
 	chapter, _, _ = strings.Cut(chapter, "\n## ")
+	// Pods of two revisions have to find room on a node of two CPUs.
+	eventually(t, "convert is at zero pods", zeroWithin, func() bool { return the.pods(t, "convert") == 0 })
 	commands := 0
 	for _, block := range blocks(chapter) {
 		// Longer names first.

@@ -16,7 +16,8 @@ func TestARolloutAndARollbackUnderLoadFailNoRequest(t *testing.T) {
 		}
 		_ = exec.Command("kn", "service", "update", "convert", "-n", the.namespace, "--scale-max", "4", "--wait-timeout", "120").Run()
 	})
-	// So that pods of two revisions have room on a node of two CPUs.
+	// Pods of two revisions have to find room on a node of two CPUs.
+	eventually(t, "convert is at zero pods", zeroWithin, func() bool { return the.pods(t, "convert") == 0 })
 	the.kn(t, "service", "update", "convert", "--scale-max", "1", "--wait-timeout", "120")
 	// Its conversion is under way while the pod that does it is to end.
 	long := p.upload(t, video(t, 2400), "bitrate", "32k")
