@@ -182,7 +182,7 @@ func TestServersThatAreAwayUnderLoadLoseNothing(t *testing.T) {
 	for name, s := range map[string]*servers.Server{"MySQL": the.mysql, "MongoDB": the.mongo, "RabbitMQ": the.rabbit} {
 		t.Run(name, func(t *testing.T) {
 			p := the.admin(t)
-			l := the.load(t, p, film)
+			l := the.load(t, p, film, 2)
 			l.until(t, 3)
 			if err := s.Stop(); err != nil {
 				t.Fatal(err)
@@ -211,9 +211,10 @@ type load struct {
 	ended   sync.WaitGroup
 }
 
-func (w *world) load(t *testing.T, p *person, film []byte) *load {
+// load has so many upload a video, each once a second at most.
+func (w *world) load(t *testing.T, p *person, film []byte, at int) *load {
 	l := &load{end: make(chan struct{})}
-	for range 2 {
+	for range at {
 		l.ended.Go(func() {
 			tick := time.NewTicker(time.Second)
 			defer tick.Stop()

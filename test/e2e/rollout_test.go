@@ -21,7 +21,7 @@ func TestARolloutAndARollbackUnderLoadFailNoRequest(t *testing.T) {
 	the.kn(t, "service", "update", "convert", "--scale-max", "1", "--wait-timeout", "120")
 	// Its conversion is under way while the pod that does it is to end.
 	long := p.upload(t, video(t, 2400), "bitrate", "32k")
-	l := the.load(t, p, film)
+	l := the.load(t, p, film, 1)
 	l.until(t, 2)
 	for _, f := range []string{"upload", "convert"} {
 		old := kubectl(t, "-n", the.namespace, "get", "ksvc", f, "-o", "jsonpath={.status.latestReadyRevisionName}")
