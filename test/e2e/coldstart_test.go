@@ -45,7 +45,7 @@ func TestAColdStartTakesLittleMoreThanThatOfTheSmallestService(t *testing.T) {
 	for n := 0; n < coldStarts || n < mostColdStarts && slices.ContainsFunc(bounded, above); n++ {
 		the.awaitZero(t)
 		eventually(t, "hello is at zero pods", zeroWithin, func() bool { return the.pods(t, "hello") == 0 })
-		// Each is first, and last, for once.
+		// Another one is first each time, and last.
 		for _, f := range slices.Concat(all[n%len(all):], all[:n%len(all)]) {
 			took[f] = append(took[f], firstByte(t, the.url(t, f), the.address(t, f)))
 		}
