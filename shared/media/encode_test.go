@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/options"
 )
@@ -116,5 +117,47 @@ func wantAsNear(t *testing.T, source []byte, got, plain []float32, piece int) {
 		if ours, one := distance(got, from), distance(plain, from); ours > 1.25*one+1e-4 {
 			t.Errorf("error of %.5f from second %.2f, of one encoder %.5f", ours, float64(from)/float64(piece), one)
 		}
+	}
+}
+
+// Frames of the least bit rate are what ffmpeg keeps back the longest; at a rate
+// of MPEG-1, and at one of MPEG-2, whose least is a quarter of it.
+func TestLongSilenceDoesNotWaitForItself(t *testing.T) {
+	for _, rate := range []int{32000, 22050} {
+		t.Run(fmt.Sprintf("%d Hz", rate), func(t *testing.T) {
+			n := 300 * rate
+			in := wave(0, rate, 1)
+			binary.LittleEndian.PutUint32(in[4:], uint32(36+2*n))
+			binary.LittleEndian.PutUint32(in[40:], uint32(2*n))
+			_, _, out, err := convert(t, append(in, make([]byte, 2*n)...), options.Options{Quality: "v9"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := len(samples(t, out)); got != n {
+				t.Errorf("%d samples, want %d", got, n)
+			}
+		})
+	}
+}
+
+func TestRunsAreAsManyForEachEncoder(t *testing.T) {
+	tests := map[string]struct {
+		length   time.Duration
+		encoders int
+		want     time.Duration
+	}{
+		"of unknown length":         {0, 2, 20 * time.Second},
+		"one turn":                  {30 * time.Second, 2, 15 * time.Second},
+		"two turns":                 {time.Minute, 2, 15 * time.Second},
+		"many turns":                {10 * time.Minute, 2, 20 * time.Second},
+		"one encoder":               {25 * time.Second, 1, 12500 * time.Millisecond},
+		"too short for all of many": {21 * time.Second, 8, 10 * time.Second},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := runOf(tt.length, tt.encoders); got != tt.want {
+				t.Errorf("%v, want %v", got, tt.want)
+			}
+		})
 	}
 }
