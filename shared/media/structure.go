@@ -71,11 +71,11 @@ func endOfBoxes(in io.ReaderAt, size int64) (ending, error) {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return endsWhole, err
 		}
-		length := int64(binary.BigEndian.Uint32(head[:4]))
+		length, header := int64(binary.BigEndian.Uint32(head[:4])), int64(8)
 		if length == 1 && n == 16 {
-			length = int64(binary.BigEndian.Uint64(head[8:]))
+			length, header = int64(binary.BigEndian.Uint64(head[8:])), 16
 		}
-		if length < 8 || !isBoxType(head[4:8]) {
+		if length < header || !isBoxType(head[4:8]) {
 			return endsWhole, nil // the rest of the file, or something appended to it
 		}
 		fragments = fragments || string(head[4:8]) == "moof"
