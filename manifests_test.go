@@ -79,6 +79,7 @@ type service struct {
 					}
 					Resources struct{ Requests, Limits map[string]string }
 				}
+				Volumes []struct{ EmptyDir struct{ SizeLimit string } }
 			}
 		}
 	}
@@ -163,6 +164,34 @@ func TestConvertHasTheTimeAndThePodsThatItsTriggerGivesIt(t *testing.T) {
 		t.Errorf("a conversion may take %d s, its revision gives it %d and %d to answer, its trigger %v",
 			seconds, s.Spec.TimeoutSeconds, s.Spec.ResponseStartTimeoutSeconds, triggers[i].Delivery.Timeout)
 	}
+}
+
+// A conversion has the video and one result in its folder at most. The kubelet
+// does not count them: they have no names.
+func TestWhatAConversionKeepsOnDiskFitsIntoItsPod(t *testing.T) {
+	s := readService(t, "convert").Spec.Template.Spec
+	variables := map[string]string{}
+	for _, e := range s.Containers[0].Env {
+		variables[e.Name] = e.Value
+	}
+	c, err := config.Load(func(name string) string { return variables[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder, pod := quantity(t, s.Volumes[0].EmptyDir.SizeLimit), quantity(t, s.Containers[0].Resources.Limits["ephemeral-storage"])
+	if need := c.MaxUpload + c.MaxResult; need > folder || folder >= pod {
+		t.Errorf("%d bytes at most, in a folder of %d, in a pod of %d", need, folder, pod)
+	}
+}
+
+// quantity reads one of Kubernetes, in Gi.
+func quantity(t *testing.T, s string) int64 {
+	t.Helper()
+	n, err := strconv.ParseInt(strings.TrimSuffix(s, "Gi"), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n << 30
 }
 
 // Knative lets a pod that is to end wait for 30 s and then tells it; it kills

@@ -22,5 +22,6 @@ func New(c config.Config, o *backend.Opener) http.Handler {
 		Timeout: c.ConvertTimeout,
 		Bitrate: c.Bitrate,
 		Longest: c.MaxDuration,
+		Largest: c.MaxResult,
 	}))
 }

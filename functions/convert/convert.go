@@ -36,6 +36,7 @@ type Deps struct {
 	Timeout time.Duration // longest attempt, storing and answering included; 10 minutes where zero
 	Bitrate int           // of an MP3 for which none was asked for, in bit/s; 192000 where zero
 	Longest time.Duration // longest sound that is converted; 12 hours where zero
+	Largest int64         // largest result, in bytes; 16 GiB where zero
 	Lease   time.Duration // how long a claim outlives its holder; 30 seconds where zero
 }
 
@@ -56,7 +57,7 @@ func New(d Deps) http.Handler {
 }
 
 func withDefaults(d Deps) Deps {
-	d.Media.WorkDir, d.Media.Bitrate = d.WorkDir, d.Bitrate
+	d.Media.WorkDir, d.Media.Bitrate, d.Media.MaxResult = d.WorkDir, d.Bitrate, d.Largest
 	if d.Media.CopyUpTo == 0 {
 		d.Media.CopyUpTo = copyUpTo
 	}

@@ -52,6 +52,7 @@ type Config struct {
 	Bitrate        int           // BITRATE: of the MP3
 	ConvertTimeout time.Duration // CONVERT_TIMEOUT: longest conversion
 	MaxDuration    time.Duration // MAX_DURATION: longest sound that is converted
+	MaxResult      int64         // MAX_RESULT: largest result
 	Conversions    int           // CONVERSIONS: how many at once on one machine
 	FFmpeg         string        // FFMPEG: program; empty finds it in PATH
 	FFprobe        string        // FFPROBE: program; empty finds it in PATH
@@ -116,6 +117,7 @@ func Load(getenv func(string) string) (Config, error) {
 		Bitrate:        int(r.number("BITRATE", 192_000, 32_000, 320_000)),
 		ConvertTimeout: r.duration("CONVERT_TIMEOUT", MaxConvertTimeout, time.Second, MaxConvertTimeout),
 		MaxDuration:    r.duration("MAX_DURATION", 12*time.Hour, time.Second, 30*24*time.Hour),
+		MaxResult:      r.size("MAX_RESULT", 16<<30),
 		Conversions:    int(r.number("CONVERSIONS", int64(runtime.NumCPU()), 1, 256)),
 		FFmpeg:         r.text("FFMPEG", ""),
 		FFprobe:        r.text("FFPROBE", ""),

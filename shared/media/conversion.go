@@ -110,9 +110,23 @@ func (c *Conversion) whole(ctx context.Context, t Tools, w io.Writer, in *Input,
 // encoderOfFile writes the planned result to a file.
 type encoderOfFile func(ctx context.Context, in *Input, out *os.File, p Plan, f options.Format, meter *meter) (Result, error)
 
+// capped takes no more than so many bytes.
+type capped struct {
+	w    io.Writer
+	left int64
+}
+
+// Write implements io.Writer; past the limit its error is ErrTooLarge.
+func (c *capped) Write(p []byte) (int, error) {
+	if c.left -= int64(len(p)); c.left < 0 {
+		return 0, ErrTooLarge
+	}
+	return c.w.Write(p)
+}
+
 // parts has several encoders make an MP3.
 func (c *Conversion) parts(ctx context.Context, t Tools, w io.Writer, in *Input, p Plan, meter *meter) error {
-	made, err := newEncoding(t, p, meter).convert(ctx, in, w)
+	made, err := newEncoding(t, p, meter).convert(ctx, in, &capped{w, t.maxResult()})
 	if err != nil {
 		return err
 	}

@@ -112,6 +112,28 @@ func TestAnOutputLargerThanIsAllowedIsRefused(t *testing.T) {
 			t.Errorf("%v: %d bytes, want %d", longest, got, want)
 		}
 	}
+	half := sample(t, "half.m4a", "-f lavfi -i sine=duration=30 -c:a aac") // 240 kB as an MP3 of 64 kbit/s
+	for _, f := range []options.Format{options.MP3, options.M4A, options.WAV} {
+		for most, want := range map[int64]error{64 << 10: ErrTooLarge, 8 << 20: nil} {
+			tools, opt := tools(t), options.Options{Formats: []options.Format{f}, Bitrate: 64_000}
+			if f == options.WAV {
+				opt.Bitrate = 0
+			}
+			tools.MaxResult = most
+			in := local(t, half)
+			info, err := tools.Probe(t.Context(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := tools.Prepare(t.Context(), in, info, opt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := save(tools.Convert(t.Context(), in, p, f, nil), file(t, nil)); !errors.Is(err, want) {
+				t.Errorf("%s of at most %d bytes: %v, want %v", f, most, err, want)
+			}
+		}
+	}
 	endless := Tools{Bare: true, FFmpeg: script(t, "kill -XFSZ $$")}
 	in, info := local(t, nil), Info{Duration: time.Second, Audio: Stream{SampleRate: 44100, Channels: 1}}
 	if _, err := save(endless.Convert(t.Context(), in, Plan{info: info}, options.MP3, nil), file(t, nil)); !errors.Is(err, ErrTooLarge) {

@@ -34,7 +34,8 @@ type Tools struct {
 	// MaxDuration is the longest sound that is taken; no bound where zero. It
 	// also bounds the size of what is made.
 	MaxDuration time.Duration
-	Bare        bool // run them outside the sandbox: for tests, whose programs are scripts
+	MaxResult   int64 // most bytes of a result, and of any file that a program writes; 16 GiB where zero
+	Bare        bool  // run them outside the sandbox: for tests, whose programs are scripts
 }
 
 // Find looks for both programs in PATH, or takes them as paths where they

@@ -43,10 +43,10 @@ const maxStreams = 256
 // Bounds of one program. None is met by a file that is what it says it is;
 // see docs/operations.md for what they were chosen from.
 const (
-	maxMemory   = 1 << 30
-	maxFileSize = 16 << 30
-	maxRate     = 512 << 10 // bytes of a second of sound in any format
-	maxFiles    = 64
+	maxMemory = 1 << 30
+	maxResult = 16 << 30
+	maxRate   = 512 << 10 // bytes of a second of sound in any format
+	maxFiles  = 64
 	// longestProgram is in place of a deadline where a ctx has none.
 	longestProgram = 10 * time.Minute
 )
@@ -103,9 +103,16 @@ func (t Tools) command(ctx context.Context, path string, args []string, files []
 // fileSize is the most that a program may write into one file, in bytes.
 func (t Tools) fileSize() int64 {
 	if t.MaxDuration <= 0 {
-		return maxFileSize
+		return t.maxResult()
 	}
-	return min(maxFileSize, 64<<20+int64(t.MaxDuration.Seconds()*maxRate))
+	return min(t.maxResult(), 64<<20+int64(t.MaxDuration.Seconds()*maxRate))
+}
+
+func (t Tools) maxResult() int64 {
+	if t.MaxResult <= 0 {
+		return maxResult
+	}
+	return t.MaxResult
 }
 
 // rewind sets the files that are there, but for pipes, to their beginning.
