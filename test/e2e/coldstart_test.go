@@ -29,11 +29,7 @@ const coldStartTarget = 1.25
 // pods to the first byte of an answer, next to a service in the same namespace
 // that answers and does nothing else (HELLO_IMAGE).
 func TestAColdStartTakesLittleMoreThanThatOfTheSmallestService(t *testing.T) {
-	image := os.Getenv("HELLO_IMAGE")
-	if image == "" {
-		t.Fatal("HELLO_IMAGE: want the image of a service that answers every request, found nothing")
-	}
-	hello(t, image)
+	hello(t, os.Getenv("HELLO_IMAGE"))
 	// The sweep may wake reconcile before it is measured.
 	the.sweep(t, "0 0 1 1 *")
 
@@ -73,7 +69,7 @@ func rounded(all []time.Duration) []string {
 
 func hello(t *testing.T, image string) {
 	t.Helper()
-	manifest := fmt.Sprintf(`apiVersion: serving.knative.dev/v1
+	apply(t, fmt.Sprintf(`apiVersion: serving.knative.dev/v1
 kind: Service
 metadata: {namespace: %s, name: hello}
 spec:
@@ -82,12 +78,7 @@ spec:
       containers:
         - image: %s
           securityContext: {allowPrivilegeEscalation: false, runAsNonRoot: true, runAsUser: 65532, capabilities: {drop: [ALL]}, seccompProfile: {type: RuntimeDefault}}
-`, the.namespace, image)
-	cmd := exec.Command("kubectl", "apply", "-f", "-")
-	cmd.Stdin = strings.NewReader(manifest)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+`, the.namespace, image))
 	t.Cleanup(func() {
 		_ = exec.Command("kubectl", "-n", the.namespace, "delete", "ksvc", "hello", "--wait=false").Run()
 	})

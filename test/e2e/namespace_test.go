@@ -21,15 +21,20 @@ func TestASecondNamespaceStandsByItselfAndGoesWithoutATrace(t *testing.T) {
 	other := &world{namespace: the.namespace + "-b", mysql: the.mysql, mongo: the.mongo, rabbit: the.rabbit, mail: the.mail}
 	queues := the.queues(t)
 	stores := other.stores(t)
-	if err := other.deploy(other.namespace, stores...); err != nil {
+	if _, err := other.deploy(other.namespace, stores...); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = undeploy(other.namespace) })
 	unchanged(t)
 	p := other.admin(t)
 	revisions := other.revisions(t)
-	if err := other.deploy(other.namespace, stores...); err != nil {
+	kubectl(t, "-n", other.namespace, "delete", "secret", "admin") // as undeploy does
+	said, err := other.deploy(other.namespace, stores...)
+	if err != nil {
 		t.Fatal(err)
+	}
+	if left := kubectl(t, "-n", other.namespace, "get", "secret", "admin", "--ignore-not-found", "-o", "name"); left != "" || !strings.Contains(said, "with the passwords that they have") {
+		t.Errorf("of an administrator who was there it keeps %q and says\n%s", left, said)
 	}
 	if now := other.revisions(t); now != revisions {
 		t.Errorf("deployed once more it has the revisions\n%s\nwas\n%s", now, revisions)
@@ -52,6 +57,31 @@ func TestASecondNamespaceStandsByItselfAndGoesWithoutATrace(t *testing.T) {
 		t.Errorf("it left queues on RabbitMQ:\n%s\nwas\n%s", now, queues)
 	}
 	_ = os.RemoveAll(filepath.Join(root(), "bin/deploy", other.namespace))
+}
+
+// Knative lets nobody change what a Broker is on.
+func TestADeploymentStaysOnTheRabbitMQThatItHas(t *testing.T) {
+	namespace := the.namespace + "-c"
+	for _, n := range []string{namespace, namespace + "-events"} {
+		kubectl(t, "create", "namespace", n)
+		t.Cleanup(func() { _ = exec.Command("kubectl", "delete", "namespace", n).Run() })
+		kubectl(t, "label", "namespace", n, "app.kubernetes.io/part-of=audio-alchemist")
+	}
+	apply(t, `
+apiVersion: eventing.knative.dev/v1alpha1
+kind: RabbitmqBrokerConfig
+metadata: {name: default, namespace: `+namespace+`-events}
+spec:
+  rabbitmqClusterReference: {name: rabbitmq, namespace: `+namespace+`-events}
+  queueType: quorum
+`)
+	_, err := the.deploy(namespace)
+	if err == nil || !strings.Contains(err.Error(), "RABBITMQ_URL: the Broker of "+namespace+"-events is on the RabbitMQ that the operator made") {
+		t.Errorf("it is deployed on another RabbitMQ: %v", err)
+	}
+	if secrets := kubectl(t, "-n", namespace+"-events", "get", "secret", "-o", "name"); secrets != "" {
+		t.Errorf("it has left %s", secrets)
+	}
 }
 
 // revisions names the revisions of all functions.

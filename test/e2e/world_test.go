@@ -9,6 +9,7 @@
 //	SERVERS_HOST    address of this machine that pods reach
 //	INGRESS         host:port at which the cluster takes requests from outside
 //	KO_DOCKER_REPO  registry that this machine pushes to and the cluster pulls from
+//	HELLO_IMAGE     image of a service that answers every request and does nothing else
 //	STATIC_BASE, FFMPEG_BASE  base images of that registry
 package e2e_test
 
@@ -24,6 +25,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,7 +42,8 @@ type world struct {
 	mail      *servers.Mailbox
 
 	traces *collector.Collector
-	before string // what was in the cluster as a whole before it was deployed
+	once   sync.Map // ids of jobs that must have one mail when all tests have ended
+	before string   // what was in the cluster as a whole before it was deployed
 }
 
 func (w *world) events() string { return w.namespace + "-events" }
@@ -63,6 +66,13 @@ func run(m *testing.M) (code int) {
 	}
 	the = w
 	code = m.Run()
+	w.once.Range(func(id, _ any) bool {
+		if n := w.mailsOf(id.(string)); n != 1 {
+			fmt.Fprintf(os.Stderr, "job %s: %d mails in the end, want 1\n", id, n)
+			code = 1
+		}
+		return true
+	})
 	if code != 0 {
 		w.dump()
 	}
@@ -114,7 +124,8 @@ func create() (w *world, end func(), err error) {
 	if w.before, err = clusterWide(); err != nil {
 		return nil, end, err
 	}
-	return w, end, w.deploy(w.namespace)
+	_, err = w.deploy(w.namespace)
+	return w, end, err
 }
 
 // trace has the functions send their traces to this process.
@@ -143,7 +154,7 @@ func plugin(dir string) error {
 }
 
 // deploy runs tools/deploy for a namespace on the world's servers.
-func (w *world) deploy(namespace string, env ...string) error {
+func (w *world) deploy(namespace string, env ...string) (said string, err error) {
 	begin := time.Now()
 	cmd := exec.Command("tools/deploy")
 	cmd.Dir = root()
@@ -152,10 +163,10 @@ func (w *world) deploy(namespace string, env ...string) error {
 	cmd.Env = append(cmd.Env, env...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("tools/deploy: %w\n%s", err, out)
+		return "", fmt.Errorf("tools/deploy: %w\n%s", err, out)
 	}
 	fmt.Printf("deployed %s in %v\n", namespace, time.Since(begin).Round(time.Second))
-	return nil
+	return string(out), nil
 }
 
 func (w *world) undeploy() error { return undeploy(w.namespace) }
@@ -189,6 +200,16 @@ func (w *world) dump() {
 func kubectl(t *testing.T, args ...string) string {
 	t.Helper()
 	return command(t, "kubectl", args...)
+}
+
+// apply makes what a manifest says.
+func apply(t *testing.T, manifest string) {
+	t.Helper()
+	cmd := exec.Command("kubectl", "apply", "-f", "-")
+	cmd.Stdin = strings.NewReader(manifest)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("kubectl apply: %v\n%s", err, out)
+	}
 }
 
 func command(t *testing.T, program string, args ...string) string {
