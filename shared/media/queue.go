@@ -1,6 +1,7 @@
 package media
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"sync"
@@ -62,10 +63,10 @@ func (f *feed) Read(p []byte) (n int, err error) {
 // never full, since another encoder's part may have to come first. How much
 // there is depends on how much the encoder is fed.
 type pile struct {
-	mu    sync.Mutex
-	more  sync.Cond
-	bytes []byte
-	end   error // what Read gives after the last byte
+	mu   sync.Mutex
+	more sync.Cond
+	kept bytes.Buffer
+	end  error // what Read gives after the last byte
 }
 
 func newPile() *pile {
@@ -78,9 +79,8 @@ func newPile() *pile {
 func (p *pile) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.bytes = append(p.bytes, b...)
 	p.more.Signal()
-	return len(b), nil
+	return p.kept.Write(b)
 }
 
 // close ends it: with io.EOF, or with an error.
@@ -95,13 +95,11 @@ func (p *pile) close(err error) {
 func (p *pile) Read(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.bytes) == 0 {
+	for p.kept.Len() == 0 {
 		if p.end != nil {
 			return 0, p.end
 		}
 		p.more.Wait()
 	}
-	n := copy(b, p.bytes)
-	p.bytes = append(p.bytes[:0], p.bytes[n:]...)
-	return n, nil
+	return p.kept.Read(b)
 }
