@@ -75,6 +75,7 @@ func bombs(t *testing.T, media map[string][]byte) map[string][]byte {
 		"wav, 64 channels":                 wav(1, 64, 44100, 128, 16, "\x00\x00\x01\x00"),
 		"wav, no channels":                 wav(1, 0, 44100, 0, 16, "\xFF\xFF\xFF\x7F"),
 		"wav, 2^31 Hz":                     wav(1, 1, math.MaxInt32, 2, 16, "\xFF\xFF\xFF\x7F"),
+		"wav, 1 GHz":                       wav(1, 1, 1_074_607_120, 2, 16, "\xFF\xFF\xFF\x7F"),
 		"wav, 2^32 Hz":                     wav(1, 1, math.MaxUint32, 2, 16, "\xFF\xFF\xFF\x7F"),
 		"wav, 1 Hz":                        wav(1, 1, 1, 1, 8, "\x00\x86\x01\x00"),
 		"wav, 0 Hz":                        wav(1, 1, 0, 2, 16, "\xFF\xFF\xFF\x7F"),

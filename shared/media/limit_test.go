@@ -106,6 +106,14 @@ func TestAFileOfTooManyStreamsIsRefused(t *testing.T) {
 	}
 }
 
+func TestASampleRateThatNoSoundHasIsRefused(t *testing.T) {
+	for rate, want := range map[int]error{maxSampleRate: nil, maxSampleRate + 1: ErrDamaged, 1_074_607_120: ErrDamaged} {
+		if _, m, _, err := convert(t, wave(1_000_000, rate, 1), options.Options{}); !errors.Is(err, want) || want == nil && m.SampleRate != 48000 {
+			t.Errorf("%d Hz: %+v, %v, want %v", rate, m, err, want)
+		}
+	}
+}
+
 func TestAnOutputLargerThanIsAllowedIsRefused(t *testing.T) {
 	for longest, want := range map[time.Duration]int64{0: 16 << 30, 12 * time.Hour: 16 << 30, time.Hour: 64<<20 + 3600<<19} {
 		if got := (Tools{MaxDuration: longest}).fileSize(); got != want {

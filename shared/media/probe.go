@@ -188,10 +188,14 @@ func (i *Info) forgetLength() {
 	}
 }
 
+// maxSampleRate is the highest that there is, in Hz: DSD512, of which ffmpeg
+// counts bytes. From 1 GHz ffmpeg takes a quarter of a minute to make a filter.
+const maxSampleRate = 3_072_000
+
 // readable reports what keeps the chosen track from being decoded at all.
 func (i *Info) readable() error {
 	a := i.Audio
-	switch known := a.SampleRate > 0 && a.Channels > 0; {
+	switch known := a.SampleRate > 0 && a.SampleRate <= maxSampleRate && a.Channels > 0; {
 	case !known && (a.Codec == "" || a.Codec == "unknown"):
 		return ErrCodec
 	case !known && i.unsure:
