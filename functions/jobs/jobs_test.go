@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -301,5 +302,34 @@ func TestAStreamOfAnEndedJobEndsAtOnce(t *testing.T) {
 	lines := listen(t, s, s.Done(t, "anna", "mp3").ID)
 	if first, second := next(t, lines), next(t, lines); first != "done 100" || second != "end" {
 		t.Errorf("events %q, %q", first, second)
+	}
+}
+
+func TestHeadOfAStreamKeepsNobodyWaiting(t *testing.T) {
+	s := fixture.New(t)
+	j := s.Job(t, "anna")
+	srv := httptest.NewServer(function(s))
+	defer srv.Close()
+	defer func() { _, _ = s.Ledger.DeleteJob(context.WithoutCancel(t.Context()), j.ID) }() // ends a stream that goes on
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	// The second request is made on the connection of the first.
+	for _, tt := range []struct{ method, path, contentType string }{
+		{"HEAD", "/jobs/" + j.ID + "/events", "text/event-stream"}, {"GET", "/jobs/" + j.ID, "application/json"},
+	} {
+		req, err := http.NewRequestWithContext(ctx, tt.method, srv.URL+tt.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", s.Bearer(t, "anna", false))
+		resp, err := srv.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || resp.StatusCode != 200 || resp.Header.Get("Content-Type") != tt.contentType || (len(body) > 0) != (tt.method == "GET") {
+			t.Errorf("%s %s: %d, %s, %q, %v", tt.method, tt.path, resp.StatusCode, resp.Header.Get("Content-Type"), body, err)
+		}
 	}
 }

@@ -18,7 +18,9 @@ const keepAlive = 15 * time.Second
 // (https://html.spec.whatwg.org/multipage/server-sent-events.html): one "job"
 // event with the whole job now and after each change, until the job has ended;
 // "deleted" if it is deleted meanwhile. The stream also ends when the server
-// drains: connect again then.
+// drains: connect again then. HEAD is answered with the header alone, at once:
+// for the client that ends the request, and the next one on its connection
+// would wait for a stream that goes on.
 func (d Deps) stream(w http.ResponseWriter, r *http.Request, who token.Claims) error {
 	changed := d.Ledger.Changed()
 	j, err := d.find(r, who)
@@ -30,6 +32,9 @@ func (d Deps) stream(w http.ResponseWriter, r *http.Request, who token.Claims) e
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // proxies: pass on at once
 	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return nil
+	}
 	control := http.NewResponseController(w)
 	tick := time.NewTicker(d.Poll)
 	defer tick.Stop()
