@@ -82,13 +82,14 @@ func Functions() []string {
 	return []string{"login", "upload", "convert", "notify", "download", "jobs", "reconcile", "gateway"}
 }
 
-// minOrphanAge is the shortest ORPHAN_AGE: more than a function takes from
-// the end of a blob to the job that refers to it.
-const minOrphanAge = time.Minute
-
 // MaxConvertTimeout is the longest CONVERT_TIMEOUT: a revision of Knative may
 // not take longer for one request.
 const MaxConvertTimeout = 10 * time.Minute
+
+// minOrphanAge is the shortest ORPHAN_AGE: more than a function takes from the
+// end of a blob to the job that refers to it, and what clocks differ by. The
+// first of several results waits for the last one.
+const minOrphanAge = MaxConvertTimeout + 5*time.Minute
 
 // Load reads the environment through getenv (os.Getenv). The error names
 // every variable with a bad value.

@@ -47,14 +47,14 @@ func TestValuesAreRead(t *testing.T) {
 	c, err := load(t, map[string]string{
 		"HOST": "0.0.0.0", "PORT": "9000", "DATA_DIR": "/srv/aa", "MAX_UPLOAD": "100MiB", "REGISTRATION": "open",
 		"CONVERT_TIMEOUT": "90s", "RETENTION": "0s", "MAIL_URL": "smtp://mail.example:25", "LOG_FORMAT": "json",
-		"MAX_DURATION": "3h", "MAX_RESULT": "2GiB", "MEDIA_SANDBOX": "require",
+		"MAX_DURATION": "3h", "MAX_RESULT": "2GiB", "MEDIA_SANDBOX": "require", "ORPHAN_AGE": "15m",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.Address() != "0.0.0.0:9000" || c.MaxUpload != 100<<20 || !c.Registration || c.ConvertTimeout != 90*time.Second ||
 		c.Retention != 0 || c.LedgerURL != "sqlite:/srv/aa/ledger.db" || c.MailURL != "smtp://mail.example:25" || c.LogFormat != "json" ||
-		c.MaxDuration != 3*time.Hour || c.MaxResult != 2<<30 || c.MediaSandbox != "require" {
+		c.MaxDuration != 3*time.Hour || c.MaxResult != 2<<30 || c.MediaSandbox != "require" || c.OrphanAge != 15*time.Minute {
 		t.Errorf("read %+v", c)
 	}
 	if c.PublicURL != "http://localhost:9000" {
@@ -95,7 +95,7 @@ func TestAllBadValuesAreReportedAtOnce(t *testing.T) {
 		"METRICS_PORT": "x", "OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_SDK_DISABLED": "x",
 		"OTEL_TRACES_SAMPLER": "x", "OTEL_TRACES_SAMPLER_ARG": "NaN",
 		"LEDGER_URL": "postgres://root:hunter2@db", "PUBLIC_URL": "http:", "LOG_LEVEL": "loud", "RETENTION": "-1s", "K_SINK": "ftp://x",
-		"FUNCTION": "mix", "ORPHAN_AGE": "59s", "BLOBS_URL": "s3://x", "QUEUE_URL": "kafka://x", "MAX_DURATION": "0s", "MAX_RESULT": "0", "MEDIA_SANDBOX": "off",
+		"FUNCTION": "mix", "ORPHAN_AGE": "14m59s", "BLOBS_URL": "s3://x", "QUEUE_URL": "kafka://x", "MAX_DURATION": "0s", "MAX_RESULT": "0", "MEDIA_SANDBOX": "off",
 	}
 	_, err := load(t, bad)
 	if err == nil {
