@@ -87,6 +87,23 @@ func TestWhichLettersAreKept(t *testing.T) {
 	}
 }
 
+func TestALetterIsDeliveredAgainWhileTheLedgerIsAway(t *testing.T) {
+	w := start(t)
+	whole, garbled, foreign := ledger.UploadedEvent(w.Job(t, "anna")), ledger.UploadedEvent(w.Job(t, "anna")), cloudevents.New()
+	_ = garbled.SetData(cloudevents.ApplicationJSON, []int{1})
+	foreign.SetID("1")
+	foreign.SetType("foreign")
+	foreign.SetSource("/x")
+	if err := w.Ledger.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, e := range map[string]cloudevents.Event{"an upload": whole, "garbled data": garbled, "an event of somebody else": foreign} {
+		if got := w.die(t, e, 503, ""); got != http.StatusServiceUnavailable {
+			t.Errorf("%s: status %d, want 503", name, got)
+		}
+	}
+}
+
 func TestAnswer(t *testing.T) {
 	long := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("ü", 600)))
 	for name, tt := range map[string]struct{ data, want string }{

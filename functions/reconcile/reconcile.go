@@ -73,7 +73,10 @@ func (f *function) deadLetter(ctx context.Context, e cloudevents.Event) error {
 	}
 	data, err := event.Decode(e)
 	if err != nil {
-		return errors.Join(err, f.keep(ctx, l, 0))
+		if kept := f.keep(ctx, l, 0); kept != nil {
+			return kept // to be delivered again, which an invalid event is not
+		}
+		return err
 	}
 	l.Job = data.Job
 	if e.Type() == event.TypeVideoUploaded {
