@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -41,7 +42,7 @@ func (t *Telemetry) Handler(function string, next http.Handler) http.Handler {
 				status = http.StatusOK
 			}
 			route := routeOf(r.Pattern)
-			done(request{method: method, route: route, status: status, took: time.Since(began), in: body.n, out: answer.n})
+			done(request{method: method, route: route, status: status, took: time.Since(began), in: body.n.Load(), out: answer.n})
 			end(span, method, route, status)
 		}()
 		next.ServeHTTP(answer, r)
@@ -102,15 +103,17 @@ func knownMethod(method string) string {
 	return "_OTHER" // as OpenTelemetry names it
 }
 
+// countedBody counts the bytes of a body. The transport of a proxy may still
+// read it when the handler has ended.
 type countedBody struct {
 	io.ReadCloser
-	n int64
+	n atomic.Int64
 }
 
 // Read implements io.Reader.
 func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	b.n += int64(n)
+	b.n.Add(int64(n))
 	return n, err
 }
 

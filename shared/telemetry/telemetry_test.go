@@ -274,6 +274,23 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// TestABodyMayBeReadAfterItsHandler holds, under the race detector, that what a
+// transport reads on is no concern of a handler that has ended. The body is one
+// without locks, which could hide the race.
+func TestABodyMayBeReadAfterItsHandler(t *testing.T) {
+	read := make(chan error)
+	h := (*Telemetry)(nil).Handler("f", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		go func() {
+			_, err := io.Copy(io.Discard, r.Body)
+			read <- err
+		}()
+	}))
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", strings.NewReader("body")))
+	if err := <-read; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestNothingAskedForIsNothingDone(t *testing.T) {
 	for name, tel := range map[string]*Telemetry{"nothing asked for": open(t, Options{}), "none": nil} {
 		m := tel.Metrics()
