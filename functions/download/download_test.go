@@ -15,6 +15,7 @@ import (
 
 	"github.com/opengundumstyle/audio-alchemist/functions/internal/fixture"
 	"github.com/opengundumstyle/audio-alchemist/shared/blob"
+	"github.com/opengundumstyle/audio-alchemist/shared/ledger"
 	"github.com/opengundumstyle/audio-alchemist/shared/web"
 )
 
@@ -110,6 +111,32 @@ func TestWhoMayDownload(t *testing.T) {
 				return
 			}
 			wantProblem(t, resp, body)
+		})
+	}
+}
+
+func TestAnAdministratorWhoIsNoneAnyMoreGetsTheirOwnFilesAlone(t *testing.T) {
+	w := start(t, 1000)
+	yes, no := true, false
+	w.Bearer(t, "root", true) // somebody else has to be left in charge
+	for name, change := range map[string]ledger.UserChange{"demoted": {Admin: &no}, "disabled": {Disabled: &yes}} {
+		t.Run(name, func(t *testing.T) {
+			with := w.as(t, name, true)
+			others, own := "/download?fid="+w.fid, "/download?fid="+w.Done(t, name, "mp3").FIDs()[0]
+			if resp, body := w.do(t, "GET", others, with); resp.StatusCode != http.StatusOK {
+				t.Fatalf("before: %d %s", resp.StatusCode, body)
+			}
+			if _, err := w.Ledger.ChangeUser(t.Context(), name, change); err != nil {
+				t.Fatal(err)
+			}
+			resp, body := w.do(t, "GET", others, with)
+			if resp.StatusCode != http.StatusNotFound {
+				t.Fatalf("another's file: %d, want 404", resp.StatusCode)
+			}
+			wantProblem(t, resp, body)
+			if resp, body := w.do(t, "GET", own, with); resp.StatusCode != http.StatusOK {
+				t.Errorf("their own: %d %s", resp.StatusCode, body)
+			}
 		})
 	}
 }
