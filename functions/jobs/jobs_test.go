@@ -17,6 +17,7 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/blob"
 	"github.com/opengundumstyle/audio-alchemist/shared/event"
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
+	"github.com/opengundumstyle/audio-alchemist/shared/ledger"
 )
 
 func function(s *fixture.Stores) http.Handler {
@@ -187,8 +188,13 @@ func (l leaving) Delete(ctx context.Context, bucket blob.Bucket, id string) erro
 	return l.Store.Delete(ctx, bucket, id)
 }
 
-// listen opens a stream and returns its lines.
+// listen opens a stream as anna and returns its lines.
 func listen(t *testing.T, s *fixture.Stores, id string) *bufio.Scanner {
+	t.Helper()
+	return listenAs(t, s, id, s.Bearer(t, "anna", false))
+}
+
+func listenAs(t *testing.T, s *fixture.Stores, id, auth string) *bufio.Scanner {
 	t.Helper()
 	srv := httptest.NewServer(function(s))
 	t.Cleanup(srv.Close)
@@ -198,7 +204,7 @@ func listen(t *testing.T, s *fixture.Stores, id string) *bufio.Scanner {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Authorization", s.Bearer(t, "anna", false))
+	req.Header.Set("Authorization", auth)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -330,6 +336,32 @@ func TestHeadOfAStreamKeepsNobodyWaiting(t *testing.T) {
 		_ = resp.Body.Close()
 		if err != nil || resp.StatusCode != 200 || resp.Header.Get("Content-Type") != tt.contentType || (len(body) > 0) != (tt.method == "GET") {
 			t.Errorf("%s %s: %d, %s, %q, %v", tt.method, tt.path, resp.StatusCode, resp.Header.Get("Content-Type"), body, err)
+		}
+	}
+}
+
+func TestAStreamEndsWithTheRightsOfItsAdministrator(t *testing.T) {
+	s := fixture.New(t)
+	s.Bearer(t, "root", true) // somebody else has to be left in charge
+	yes, no := true, false
+	for name, change := range map[string]ledger.UserChange{"demoted": {Admin: &no}, "disabled": {Disabled: &yes}} {
+		others := listenAs(t, s, s.Job(t, "anna").ID, s.Bearer(t, name, true))
+		own := s.Job(t, name)
+		theirs := listenAs(t, s, own.ID, s.Bearer(t, name, false))
+		if got, still := next(t, others), next(t, theirs); got != "received 0" || still != "received 0" {
+			t.Fatalf("%s: first events %q, %q", name, got, still)
+		}
+		if _, err := s.Ledger.ChangeUser(t.Context(), name, change); err != nil {
+			t.Fatal(err)
+		}
+		if got := next(t, others); got != "end" || others.Err() != nil {
+			t.Errorf("%s: event %q of another's job, %v", name, got, others.Err())
+		}
+		if _, err := s.Ledger.DeleteJob(t.Context(), own.ID); err != nil {
+			t.Fatal(err)
+		}
+		if got := next(t, theirs); got != "deleted" {
+			t.Errorf("%s: event %q of their own job", name, got)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"time"
@@ -18,7 +19,8 @@ const keepAlive = 15 * time.Second
 // (https://html.spec.whatwg.org/multipage/server-sent-events.html): one "job"
 // event with the whole job now and after each change, until the job has ended;
 // "deleted" if it is deleted meanwhile. The stream also ends when the server
-// drains: connect again then. HEAD is answered with the header alone, at once:
+// drains, or when the job is somebody else's and the caller no administrator
+// any more: connect again then. HEAD is answered with the header alone, at once:
 // for the client that ends the request, and the next one on its connection
 // would wait for a stream that goes on.
 func (d Deps) stream(w http.ResponseWriter, r *http.Request, who token.Claims) error {
@@ -65,13 +67,29 @@ func (d Deps) stream(w http.ResponseWriter, r *http.Request, who token.Claims) e
 		case <-tick.C:
 		}
 		changed = d.Ledger.Changed()
-		switch next, err := d.Ledger.Job(r.Context(), j.ID); {
+		switch next, err := d.again(r.Context(), j.ID, who); {
 		case err == nil:
 			j = next
 		case fail.Is(err, fail.NotFound):
 			_, _ = fmt.Fprint(w, "event: deleted\ndata: {}\n\n")
 			return nil
+		case fail.Is(err, fail.Forbidden):
+			return nil
 		}
 		// Any other error passes: the next tick looks again.
 	}
+}
+
+// again reads a job that the caller was allowed to see. fail.Forbidden where
+// that was as an administrator, who is none any more.
+func (d Deps) again(ctx context.Context, id string, who token.Claims) (job.Job, error) {
+	j, err := d.Ledger.Job(ctx, id)
+	if err != nil || j.Owner == who.Subject {
+		return j, err
+	}
+	still, err := d.Ledger.IsAdmin(ctx, who.Subject)
+	if err == nil && !still {
+		err = forbidden()
+	}
+	return j, err
 }
