@@ -3,6 +3,7 @@ package upload
 import (
 	"errors"
 	"io"
+	"math"
 	"mime"
 	"mime/multipart"
 	"slices"
@@ -12,8 +13,14 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/options"
 )
 
-// maxFields bounds the parts of a form that are not the file.
-const maxFields = 100
+const (
+	maxFields = 100      // parts of a form that are not the file
+	maxHeader = 16 << 10 // bytes that are read for the header of a part, with its boundary
+)
+
+// errLongHeader ends the reading of a form. Package multipart alone would take
+// a header of 10 MiB, and keep it as long as its part is read.
+var errLongHeader = fail.New(fail.Invalid, "A part of the form has a header of more than %d bytes.", maxHeader)
 
 // formFile reads the one file of a multipart form as it arrives. It ends
 // with io.EOF only after the rest of the form was read too and held no second
@@ -23,6 +30,7 @@ type formFile struct {
 	name    string          // as the client sent it
 	options options.Options // of the whole form; there after io.EOF
 
+	body   *headed
 	form   *multipart.Reader
 	part   *multipart.Part
 	read   int64
@@ -40,7 +48,8 @@ func openForm(body io.Reader, contentType string, limit int64) (*formFile, error
 	if err != nil || media != "multipart/form-data" || params["boundary"] == "" {
 		return nil, fail.New(fail.Invalid, "Send the file as multipart/form-data.")
 	}
-	f := &formFile{form: multipart.NewReader(body, params["boundary"]), limit: limit, asked: map[string]string{}}
+	f := &formFile{body: &headed{from: body}, limit: limit, asked: map[string]string{}}
+	f.form = multipart.NewReader(f.body, params["boundary"])
 	f.part, f.name, err = f.nextFile()
 	if errors.Is(err, io.EOF) {
 		return nil, fail.New(fail.Invalid, "The form has no file; send exactly one.")
@@ -52,11 +61,18 @@ func openForm(body io.Reader, contentType string, limit int64) (*formFile, error
 // way; io.EOF at the form's end.
 func (f *formFile) nextFile() (*multipart.Part, string, error) {
 	for {
+		// The part before was read to its end. What package multipart has read
+		// ahead there, up to 4 KiB, is not counted.
+		f.body.left = maxHeader
 		part, err := f.form.NextRawPart()
-		if errors.Is(err, io.EOF) {
+		long := f.body.left == 0
+		f.body.left = math.MaxInt64
+		switch {
+		case errors.Is(err, io.EOF):
 			return nil, "", io.EOF
-		}
-		if err != nil {
+		case err != nil && long: // it may be about a line that was cut off
+			return nil, "", errLongHeader
+		case err != nil:
 			return nil, "", cutOff(err)
 		}
 		field, file, err := namesOf(part)
@@ -155,6 +171,23 @@ func (f *formFile) end(err error) error {
 		return err
 	}
 	return io.EOF
+}
+
+// headed is the body of a form, of which no more than left bytes are read: then
+// errLongHeader.
+type headed struct {
+	from io.Reader
+	left int64
+}
+
+// Read implements io.Reader.
+func (h *headed) Read(p []byte) (int, error) {
+	if h.left <= 0 {
+		return 0, errLongHeader
+	}
+	n, err := h.from.Read(p[:min(int64(len(p)), h.left)])
+	h.left -= int64(n)
+	return n, err
 }
 
 func cutOff(err error) error {
