@@ -43,6 +43,10 @@ func patient(h http.Handler, silence time.Duration) http.Handler {
 			// For a handler that does not read the body, too: the server reads
 			// what is left of it before it answers.
 			_ = control.SetReadDeadline(time.Now().Add(send))
+			// In a copy: the server looks at the body of its own request to decide
+			// whether a client that waits for 100 Continue (RFC 9110, 10.1.1) needs
+			// one before the answer, and whether to read what is left.
+			r = r.WithContext(r.Context())
 			r.Body = &patientBody{ReadCloser: r.Body, control: control, wait: send}
 		}
 		answer := &patientAnswer{ResponseWriter: w, control: control, wait: take}

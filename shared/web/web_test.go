@@ -347,6 +347,52 @@ func TestOnlyASilentClientIsCutOff(t *testing.T) {
 	}
 }
 
+func TestARefusalAsksForNoBody(t *testing.T) {
+	url, end := serve(t, Server{Handler: Handler(func(w http.ResponseWriter, r *http.Request) error {
+		switch r.URL.Path {
+		case "/login":
+			return fail.New(fail.Unauthorized, "Log in first.")
+		case "/large":
+			return fail.New(fail.TooLarge, "It is too large.")
+		}
+		_, err := io.Copy(w, r.Body)
+		return err
+	})})
+	for path, want := range map[string]string{
+		"/login": "HTTP/1.1 401 Unauthorized", "/large": "HTTP/1.1 413 Request Entity Too Large", "/taken": "HTTP/1.1 100 Continue",
+	} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(sendWithin / 3)) // less than a client may be silent
+		if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n", path); err != nil {
+			t.Fatal(err)
+		}
+		answer := bufio.NewReader(conn)
+		if first, err := answer.ReadString('\n'); strings.TrimSpace(first) != want || err != nil {
+			t.Errorf("%s: the answer begins with %q, %v; want %s", path, first, err, want)
+		}
+		if path == "/taken" {
+			_, err = io.WriteString(conn, "body")
+			if blank, _ := answer.ReadString('\n'); err != nil || blank != "\r\n" {
+				t.Errorf("%s: %q, %v", path, blank, err)
+			}
+			resp, err := http.ReadResponse(answer, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := io.ReadAll(resp.Body); resp.StatusCode != 200 || string(got) != "body" || err != nil {
+				t.Errorf("%s: %d %q, %v", path, resp.StatusCode, got, err)
+			}
+		}
+		_ = conn.Close()
+	}
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestALongAnswerOutlivesTheBodysDeadline(t *testing.T) {
 	const idle = 50 * time.Millisecond
 	srv := httptest.NewServer(patient(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
