@@ -68,9 +68,6 @@ func unreachable(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		return // the caller has gone, and with it the one who could read an answer
 	}
-	if r.PathValue("user") != "" { // perhaps an address, which no log has
-		r.URL.Path = "/users/…"
-	}
 	web.Error(w, r, fail.Wrap(fail.Unavailable, err, "pass on to the service"))
 }
 

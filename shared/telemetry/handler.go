@@ -60,8 +60,18 @@ func (t *Telemetry) begin(function, method string, r *http.Request) (context.Con
 	if t == nil {
 		return ctx, trace.SpanFromContext(context.Background()) // does nothing
 	}
-	attrs = append(attrs, attribute.String("http.request.method", method), attribute.String("url.path", r.URL.Path))
+	attrs = append(attrs, attribute.String("http.request.method", method), attribute.String("url.path", Path(r.URL.Path)))
 	return t.tracer.Tracer(scope).Start(ctx, method, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attrs...))
+}
+
+// Path is the path of a request as traces and the log may have it: what is
+// below /users may be the address of a person, and becomes /users/…, wherever
+// in the path that is, as it may come as /x/../users/anna@example.com.
+func Path(path string) string {
+	if strings.Contains(path, "/users/") {
+		return "/users/…"
+	}
+	return path
 }
 
 // end ends the span of a request, now that its route is known.

@@ -77,6 +77,27 @@ func TestASpanForEachRequestBelowTheOneThatItCameWith(t *testing.T) {
 	}
 }
 
+func TestPathsHaveNoAddresses(t *testing.T) {
+	for of, want := range map[string]string{
+		"/jobs/7": "/jobs/7", "/users": "/users", "/": "/", "": "",
+		"/users/anna@example.com": "/users/…", "/users/anna@example.com/password": "/users/…", "/users/7/": "/users/…",
+		"//users//anna@example.com": "/users/…", "/jobs/../users/anna@example.com": "/users/…", "/users/anna@example.com/..": "/users/…",
+	} {
+		if got := Path(of); got != want {
+			t.Errorf("%s: %s, want %s", of, got, want)
+		}
+	}
+	c := collector.Start(t)
+	tel := open(t, Options{Traces: c.URL()})
+	get(tel.Handler("login", http.NotFoundHandler()), "/users/anna@example.com/password", "")
+	if err := tel.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if spans := c.Spans(); len(spans) != 1 || spans[0].Attributes["url.path"] != "/users/…" {
+		t.Errorf("spans %v", spans)
+	}
+}
+
 func TestSamplersDecide(t *testing.T) {
 	unsampled := strings.TrimSuffix(parent, "01") + "00"
 	for name, tt := range map[string]struct {

@@ -16,6 +16,7 @@ import (
 	"strconv"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
+	"github.com/opengundumstyle/audio-alchemist/shared/telemetry"
 )
 
 // Handler answers a request or returns an error, which becomes a problem
@@ -41,6 +42,7 @@ func (h Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Error answers with the problem document of an error and logs it, once: what
 // is our fault as an error, a passing fault as a warning, the client's as debug.
+// The path in the log is that of telemetry.Path.
 func Error(w http.ResponseWriter, r *http.Request, err error) {
 	kind := fail.KindOf(err)
 	level := slog.LevelDebug
@@ -51,7 +53,7 @@ func Error(w http.ResponseWriter, r *http.Request, err error) {
 	case kind == fail.Unavailable:
 		level = slog.LevelWarn
 	}
-	slog.Log(r.Context(), level, "request failed", "method", r.Method, "path", r.URL.Path, "kind", kind.String(), "error", err)
+	slog.Log(r.Context(), level, "request failed", "method", r.Method, "path", telemetry.Path(r.URL.Path), "kind", kind.String(), "error", err)
 	refuse(w, err)
 }
 

@@ -2,11 +2,13 @@ package web
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -77,6 +79,17 @@ func TestErrorsBecomeProblems(t *testing.T) {
 	}
 	if got := call(Handler(func(http.ResponseWriter, *http.Request) error { return tests["rate limited"].err }), "GET", "/").Header.Get("Retry-After"); got != "2" {
 		t.Errorf("Retry-After %q, want whole seconds, rounded up", got)
+	}
+}
+
+func TestAnAddressInThePathIsNotLogged(t *testing.T) {
+	var log bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	defer slog.SetDefault(before)
+	call(Handler(func(http.ResponseWriter, *http.Request) error { return fail.New(fail.Unavailable, "x") }), "PATCH", "/users/anna@example.com")
+	if got := log.String(); strings.Contains(got, "anna") || !strings.Contains(got, "path=/users/…") {
+		t.Errorf("logged %s", got)
 	}
 }
 
