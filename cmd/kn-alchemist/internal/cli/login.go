@@ -202,7 +202,7 @@ func (a *app) login() *cobra.Command {
 		Long: `Log in, and keep the token until it expires, in a file that only you can read.
 
 The address and the password are those of ALCHEMIST_EMAIL and
-ALCHEMIST_PASSWORD, or are asked for.`,
+ALCHEMIST_PASSWORD, or are asked for. With another --email the password is.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client(cmd.Context())
 			if err != nil {
@@ -234,7 +234,9 @@ func (a *app) choose(cmd *cobra.Command, c *api.Client, email string, stdin bool
 		who.password, err = a.piped()
 		return who, err
 	}
-	if who.password = a.getenv("ALCHEMIST_PASSWORD"); who.password != "" && email != "" {
+	// The password of somebody else is not for this server to see.
+	if theirs, ok := a.fromEnvironment(); ok && strings.EqualFold(theirs.email, email) {
+		who.password = theirs.password
 		return who, nil
 	}
 	if !term.IsTerminal(int(a.in.Fd())) {

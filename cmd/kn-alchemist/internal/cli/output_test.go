@@ -18,6 +18,9 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		os.Exit(Main(os.Args[1:]))
+	}
 	time.Local = time.UTC // tables show local times
 	os.Exit(m.Run())
 }
