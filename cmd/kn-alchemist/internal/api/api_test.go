@@ -30,7 +30,7 @@ func serve(t *testing.T, h http.HandlerFunc) (*Client, *httptest.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Token = "t1"
+	c.Authorize("t1", nil)
 	return c, s
 }
 
@@ -213,9 +213,9 @@ func TestLoginTellsUntilWhenTheTokenIsValid(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, `{"access_token":"t2","token_type":"Bearer","expires_in":60}`)
 	})
-	c.Token = ""
+	c.Authorize("", nil)
 	s, err := c.Login(t.Context(), "anna@example.com", "pass wörd")
-	if left := time.Until(s.Expires); err != nil || s.Token != "t2" || left > time.Minute || left < 30*time.Second || c.Token != "" {
+	if left := time.Until(s.Expires); err != nil || s.Token != "t2" || left > time.Minute || left < 30*time.Second || c.tokens.current() != "" {
 		t.Errorf("%+v, %v", s, err)
 	}
 }

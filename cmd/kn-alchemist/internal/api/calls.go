@@ -71,7 +71,7 @@ func (c *Client) Login(ctx context.Context, email, password string) (Session, er
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	began := time.Now()
-	r, err := c.request(ctx, http.MethodPost, "/login", nil)
+	r, err := c.request(ctx, "", http.MethodPost, "/login", nil)
 	if err != nil {
 		return Session{}, err
 	}
@@ -234,11 +234,10 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 func (c *Client) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	r, err := c.request(ctx, http.MethodGet, "/readyz", nil)
+	r, err := c.request(ctx, "", http.MethodGet, "/readyz", nil)
 	if err != nil {
 		return err
 	}
-	r.Header.Del("Authorization")
 	resp, err := c.send(r)
 	if err != nil {
 		return err

@@ -21,13 +21,12 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 )
 
-// Client talks to one gateway, for one account. Safe for concurrent use once
-// Token is set.
+// Client talks to one gateway, for one account; see Authorize. Safe for
+// concurrent use.
 type Client struct {
-	Token string // of Login; empty for what needs none
-
-	base *url.URL
-	http *http.Client
+	base   *url.URL
+	http   *http.Client
+	tokens tokens
 }
 
 const (
@@ -77,14 +76,15 @@ func sameHost(r *http.Request, via []*http.Request) error {
 // Address is where the gateway is.
 func (c *Client) Address() string { return c.base.String() }
 
-// request makes a request for a path of the API, which may have a query.
-func (c *Client) request(ctx context.Context, method, path string, body io.Reader) (*http.Request, error) {
+// request makes a request for a path of the API, which may have a query. The
+// token is empty for what needs none.
+func (c *Client) request(ctx context.Context, token, method, path string, body io.Reader) (*http.Request, error) {
 	r, err := http.NewRequestWithContext(ctx, method, c.base.String()+path, body)
 	if err != nil {
 		return nil, fail.Wrap(fail.Internal, err, "make a request")
 	}
-	if c.Token != "" {
-		r.Header.Set("Authorization", "Bearer "+c.Token)
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	return r, nil
 }
@@ -140,17 +140,21 @@ func problem(resp *http.Response) error {
 // call sends in as JSON, unless it is nil, and reads the answer into out,
 // unless that is nil.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
-	var body io.Reader
+	var text []byte
 	if in != nil {
-		text, err := json.Marshal(in)
-		if err != nil {
+		var err error
+		if text, err = json.Marshal(in); err != nil {
 			return fail.Wrap(fail.Internal, err, "write a request")
 		}
-		body = bytes.NewReader(text)
 	}
-	r, err := c.request(ctx, method, path, body)
+	return c.authorized(ctx, func(token string) error { return c.once(ctx, token, method, path, text, out) })
+}
+
+// once sends one request, whose JSON is nil for none, and reads its answer.
+func (c *Client) once(ctx context.Context, token, method, path string, in []byte, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	r, err := c.request(ctx, token, method, path, bytes.NewReader(in))
 	if err != nil {
 		return err
 	}

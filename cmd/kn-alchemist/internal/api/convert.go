@@ -24,30 +24,33 @@ import (
 // Upload sends a file of size bytes with the fields, which are options of the
 // conversion, and returns its job. sent is told after each piece how many
 // bytes of it there are. A refusal that needs no file is told before the file
-// is sent.
-func (c *Client) Upload(ctx context.Context, name string, file io.Reader, size int64, fields map[string]string, sent func(int64)) (job.View, error) {
+// is sent. It is sent again only where it was refused for its token.
+func (c *Client) Upload(ctx context.Context, name string, file io.ReaderAt, size int64, fields map[string]string, sent func(int64)) (job.View, error) {
 	var j job.View
 	head, tail, contentType, err := form(name, fields)
 	if err != nil {
 		return j, err
 	}
-	body := io.MultiReader(bytes.NewReader(head), &counter{r: io.LimitReader(file, size), tell: sent}, bytes.NewReader(tail))
-	r, err := c.request(ctx, http.MethodPost, "/upload", body)
-	if err != nil {
-		return j, err
-	}
-	r.ContentLength = int64(len(head)) + size + int64(len(tail))
-	r.Header.Set("Content-Type", contentType)
-	r.Header.Set("Expect", "100-continue")
-	resp, err := c.send(r)
-	if err != nil {
-		return j, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if err := json.NewDecoder(resp.Body).Decode(&j); err != nil {
-		return j, fail.New(fail.Internal, "%s does not answer as Audio-Alchemist does.", c.Address())
-	}
-	return j, nil
+	err = c.authorized(ctx, func(token string) error {
+		content := &counter{r: io.NewSectionReader(file, 0, size), tell: sent}
+		r, err := c.request(ctx, token, http.MethodPost, "/upload", io.MultiReader(bytes.NewReader(head), content, bytes.NewReader(tail)))
+		if err != nil {
+			return err
+		}
+		r.ContentLength = int64(len(head)) + size + int64(len(tail))
+		r.Header.Set("Content-Type", contentType)
+		r.Header.Set("Expect", "100-continue")
+		resp, err := c.send(r)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = resp.Body.Close() }()
+		if err := json.NewDecoder(resp.Body).Decode(&j); err != nil {
+			return fail.New(fail.Internal, "%s does not answer as Audio-Alchemist does.", c.Address())
+		}
+		return nil
+	})
+	return j, err
 }
 
 // form makes what stands before and after the content of the file in a
@@ -114,7 +117,15 @@ func (c *Client) Follow(ctx context.Context, id string, changed func(job.View)) 
 
 // stream reads the events of a job until they end.
 func (c *Client) stream(ctx context.Context, id string, changed func(job.View)) (last job.View, heard bool, err error) {
-	r, err := c.request(ctx, http.MethodGet, jobPath(id)+"/events", nil)
+	err = c.authorized(ctx, func(token string) (err error) {
+		last, heard, err = c.events(ctx, token, id, changed)
+		return err
+	})
+	return last, heard, err
+}
+
+func (c *Client) events(ctx context.Context, token, id string, changed func(job.View)) (last job.View, heard bool, err error) {
+	r, err := c.request(ctx, token, http.MethodGet, jobPath(id)+"/events", nil)
 	if err != nil {
 		return last, false, err
 	}
@@ -175,9 +186,17 @@ func (c *Client) Download(ctx context.Context, r job.ResultView, to *os.File, go
 	}
 }
 
-// part downloads from an offset on.
-func (c *Client) part(ctx context.Context, fid string, to io.Writer, at int64, got func(int64)) (int64, error) {
-	r, err := c.request(ctx, http.MethodGet, "/download?"+url.Values{"fid": {fid}}.Encode(), nil)
+// part downloads from an offset on, and returns how much that was.
+func (c *Client) part(ctx context.Context, fid string, to io.Writer, at int64, got func(int64)) (n int64, err error) {
+	err = c.authorized(ctx, func(token string) (err error) {
+		n, err = c.piece(ctx, token, fid, to, at, got)
+		return err
+	})
+	return n, err
+}
+
+func (c *Client) piece(ctx context.Context, token, fid string, to io.Writer, at int64, got func(int64)) (int64, error) {
+	r, err := c.request(ctx, token, http.MethodGet, "/download?"+url.Values{"fid": {fid}}.Encode(), nil)
 	if err != nil {
 		return 0, err
 	}

@@ -81,14 +81,19 @@ func (b bar) end() {
 
 // line tells of a step.
 func (b *bars) line(format string, args ...any) {
-	text := plain(fmt.Sprintf(format, args...)) + "\n"
-	switch {
-	case b.quiet:
-	case b.group != nil:
-		_, _ = b.group.Write([]byte(text))
-	default:
-		_, _ = io.WriteString(b.out, text)
+	text := fmt.Sprintf(format, args...)
+	if !b.quiet && !b.above(text) {
+		_, _ = io.WriteString(b.out, plain(text)+"\n")
 	}
+}
+
+// above prints a line above the bars; false where there are none.
+func (b *bars) above(text string) bool {
+	if b == nil || b.group == nil {
+		return false
+	}
+	_, err := b.group.Write([]byte(plain(text) + "\n"))
+	return err == nil
 }
 
 // wait lets the last of the bars go.

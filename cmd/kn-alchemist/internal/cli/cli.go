@@ -37,6 +37,10 @@ type app struct {
 
 	url, ingress, namespace string // flags
 	cluster                 bool   // the address was found by kn
+
+	who    credentials // who is logged in; without a password if by a token that was kept
+	warned bool        // that the login is not kept
+	bars   *bars       // what a prompt must not write over
 }
 
 // Main runs the program with its arguments and returns its exit code.

@@ -46,7 +46,6 @@ type conversion struct {
 	client *api.Client
 	fields map[string]string
 	force  bool
-	bars   *bars
 }
 
 func (a *app) convert() *cobra.Command {
@@ -82,7 +81,7 @@ one result. The path of each is printed. The job stays, until it is deleted.`,
 				if err := c.Validate(cmd.Context()); err != nil {
 					return err
 				}
-				run.client, run.bars = c, newBars(a.err, quiet)
+				run.client, a.bars = c, newBars(a.err, quiet)
 				return run.all(cmd.Context(), tasks, parallel)
 			})
 		},
@@ -193,9 +192,6 @@ func (r *conversion) all(ctx context.Context, tasks []task, parallel int) error 
 	r.bars.wait()
 	if ctx.Err() != nil {
 		return context.Canceled
-	}
-	if len(tasks) == 1 && fail.Is(errs[0], fail.Unauthorized) {
-		return errs[0]
 	}
 	var last error
 	for i, err := range errs {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/opengundumstyle/audio-alchemist/cmd/kn-alchemist/internal/api"
 	"github.com/opengundumstyle/audio-alchemist/cmd/kn-alchemist/internal/place"
-	"github.com/opengundumstyle/audio-alchemist/shared/fail"
 )
 
 // inCluster is the cluster that --namespace is about.
@@ -59,81 +58,78 @@ func (a *app) fromEnvironment() (credentials, bool) {
 	return c, c.email != "" && c.password != ""
 }
 
-// session is a client that is logged in: with the token that is kept, or by
-// what the environment says, or by asking.
-func (a *app) session(ctx context.Context) (*api.Client, error) {
-	c, err := a.client(ctx)
-	if err != nil {
-		return nil, err
-	}
-	kept, err := a.kept(c)
-	if err != nil {
-		return nil, err
-	}
-	if kept.Valid(time.Now()) {
-		c.Token = kept.Token
-		return c, nil
-	}
-	return c, a.enter(ctx, c)
-}
-
-// kept is the login that is kept, unless the environment names somebody else.
-func (a *app) kept(c *api.Client) (place.Session, error) {
+// kept is the login that is kept, unless the environment names somebody else;
+// an empty one where none can be read.
+func (a *app) kept(c *api.Client) place.Session {
 	sessions, err := place.UserSessions()
 	if err != nil {
-		return place.Session{}, err
+		return place.Session{} // which enter tells of
 	}
 	s, err := sessions.Get(c.Address())
-	if email := a.getenv("ALCHEMIST_EMAIL"); email != "" && !strings.EqualFold(email, s.Email) {
-		return place.Session{}, err
+	if email := a.getenv("ALCHEMIST_EMAIL"); err != nil || email != "" && !strings.EqualFold(email, s.Email) {
+		return place.Session{}
 	}
-	return s, err
+	return s
 }
 
-// enter logs in by the environment or by asking, and keeps the token.
-func (a *app) enter(ctx context.Context, c *api.Client) error {
+// with runs do, logged in: with the token that is kept, or by what the
+// environment says, or by asking. So it is again when the token is not taken
+// any more.
+func (a *app) with(ctx context.Context, do func(*api.Client) error) error {
+	c, err := a.client(ctx)
+	if err != nil {
+		return err
+	}
+	enter := func(ctx context.Context) (string, error) { return a.enter(ctx, c) }
+	s := a.kept(c)
+	if s.Valid(time.Now()) {
+		a.who.email = s.Email
+	} else if s.Token, err = enter(ctx); err != nil {
+		return err
+	}
+	c.Authorize(s.Token, enter)
+	return do(c)
+}
+
+// enter logs in, by what was entered before, by the environment or by asking,
+// and keeps the token; only in memory where that is all that can be done.
+func (a *app) enter(ctx context.Context, c *api.Client) (string, error) {
 	who, ok := a.fromEnvironment()
-	if !ok {
-		if !term.IsTerminal(int(a.in.Fd())) {
-			return &failure{exitLogin, "Not logged in to " + c.Address() + ". Run kn alchemist login, or set ALCHEMIST_EMAIL and ALCHEMIST_PASSWORD."}
-		}
+	switch {
+	case a.who.password != "":
+		who = a.who
+	case ok:
+	case !term.IsTerminal(int(a.in.Fd())):
+		return "", &failure{exitLogin, "Not logged in to " + c.Address() + ". Run kn alchemist login, or set ALCHEMIST_EMAIL and ALCHEMIST_PASSWORD."}
+	default:
 		var err error
-		if who, err = a.ask(c, a.getenv("ALCHEMIST_EMAIL")); err != nil {
-			return err
+		if who, err = a.ask(c, first(a.getenv("ALCHEMIST_EMAIL"), a.who.email)); err != nil {
+			return "", err
 		}
 	}
-	return a.keep(ctx, c, who)
+	token, unkept, err := a.trade(ctx, c, who)
+	if err != nil {
+		return "", err
+	}
+	if unkept != nil && !a.warned {
+		a.say("Warning: %v This login ends with the command.", unkept)
+		a.warned = true
+	}
+	return token, nil
 }
 
-// keep logs in and keeps the token.
-func (a *app) keep(ctx context.Context, c *api.Client, who credentials) error {
+// trade logs in and keeps the token; unkept is why it could not be kept.
+func (a *app) trade(ctx context.Context, c *api.Client, who credentials) (token string, unkept, err error) {
 	s, err := c.Login(ctx, who.email, who.password)
 	if err != nil {
-		return err
+		return "", nil, err
 	}
-	sessions, err := place.UserSessions()
-	if err == nil {
-		err = sessions.Put(place.Session{Address: c.Address(), Email: who.email, Token: s.Token, Expires: s.Expires})
+	a.who = who
+	sessions, unkept := place.UserSessions()
+	if unkept == nil {
+		unkept = sessions.Put(place.Session{Address: c.Address(), Email: who.email, Token: s.Token, Expires: s.Expires})
 	}
-	c.Token = s.Token
-	return err
-}
-
-// with runs do, logged in. A token that is kept and not taken any more is
-// replaced, once.
-func (a *app) with(ctx context.Context, do func(*api.Client) error) error {
-	c, err := a.session(ctx)
-	if err != nil {
-		return err
-	}
-	err = do(c)
-	if !fail.Is(err, fail.Unauthorized) {
-		return err
-	}
-	if again := a.enter(ctx, c); again != nil {
-		return again
-	}
-	return do(c)
+	return s.Token, unkept, nil
 }
 
 // ask reads the address, unless it is given, and the password from a terminal.
@@ -171,9 +167,11 @@ func (a *app) secret(what string) (string, error) {
 	if !term.IsTerminal(int(a.in.Fd())) {
 		return "", &failure{exitUsage, "There is no terminal to ask for a password at; use --password-stdin."}
 	}
-	_, _ = fmt.Fprintf(a.err, "%s: ", what)
+	if !a.bars.above(what + ":") {
+		_, _ = fmt.Fprintf(a.err, "%s: ", what)
+		defer func() { _, _ = fmt.Fprintln(a.err) }()
+	}
 	text, err := term.ReadPassword(int(a.in.Fd()))
-	_, _ = fmt.Fprintln(a.err)
 	if err != nil || len(text) == 0 {
 		return "", &failure{exitUsage, "No password was entered."}
 	}
@@ -212,7 +210,11 @@ ALCHEMIST_PASSWORD, or are asked for. With another --email the password is.`,
 			if err != nil {
 				return err
 			}
-			if err := a.keep(cmd.Context(), c, who); err != nil {
+			_, unkept, err := a.trade(cmd.Context(), c, who)
+			if err == nil {
+				err = unkept
+			}
+			if err != nil {
 				return err
 			}
 			a.say("Logged in to %s as %s.", c.Address(), who.email)

@@ -1,9 +1,34 @@
 package cli
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 )
+
+// listing is a gateway with no jobs.
+func listing(t *testing.T) *gateway {
+	t.Helper()
+	return serve(t, map[string]http.HandlerFunc{"GET /jobs": answer(`{"jobs":[],"next":null}`)})
+}
+
+func TestWithoutAFolderForItTheTokenIsKeptInMemory(t *testing.T) {
+	for name, env := range map[string][]string{
+		"that cannot be made": {"HOME=/dev/null"},
+		"at all":              {"HOME="},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := listing(t)
+			out, errs, code := run(t, program(t, g, with(anna, env...), "job", "list"))
+			if code != 0 || !strings.HasPrefix(out, "ID ") || !strings.HasPrefix(errs, "Warning: ") || lines(errs) != 1 || len(g.logins) != 1 {
+				t.Errorf("exit code %d, %q, %q after logins %q", code, out, errs, g.logins)
+			}
+			if _, errs, code := run(t, program(t, g, with(anna, env...), "login")); code != 1 || !strings.HasPrefix(errs, "Error: ") || lines(errs) != 1 {
+				t.Errorf("login: exit code %d, %q", code, errs)
+			}
+		})
+	}
+}
 
 func TestThePasswordOfTheEnvironmentIsForItsAddressAlone(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -25,5 +50,20 @@ func TestThePasswordOfTheEnvironmentIsForItsAddressAlone(t *testing.T) {
 				t.Errorf("logins %q, want %q; exit code %d, %q", got, tt.login, code, errs)
 			}
 		})
+	}
+}
+
+func TestATokenThatIsNotTakenAnyMoreIsReplaced(t *testing.T) {
+	g := serve(t, nil)
+	deleted := func(http.ResponseWriter, *http.Request) { g.expire() }
+	g.paths = map[string]http.HandlerFunc{"DELETE /jobs/1": deleted, "DELETE /jobs/2": deleted, "DELETE /jobs/3": deleted}
+	out, errs, code := run(t, program(t, g, anna, "job", "delete", "1", "2", "3"))
+	if code != 0 || errs != "" || out != "1 deleted\n2 deleted\n3 deleted\n" || len(g.logins) != 3 {
+		t.Errorf("exit code %d, %q, %q after %d logins", code, out, errs, len(g.logins))
+	}
+	for what, want := range map[string]int{"DELETE /jobs/1": 1, "DELETE /jobs/2": 2, "DELETE /jobs/3": 2} {
+		if got := g.times(what); got != want {
+			t.Errorf("%s: %d times, want %d", what, got, want)
+		}
 	}
 }
