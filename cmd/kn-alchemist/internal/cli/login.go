@@ -2,9 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -103,7 +100,7 @@ func (a *app) enter(ctx context.Context, c *api.Client) (string, error) {
 		return "", &failure{exitLogin, "Not logged in to " + c.Address() + ". Run kn alchemist login, or set ALCHEMIST_EMAIL and ALCHEMIST_PASSWORD."}
 	default:
 		var err error
-		if who, err = a.ask(c, first(a.getenv("ALCHEMIST_EMAIL"), a.who.email)); err != nil {
+		if who, err = a.ask(ctx, c, first(a.getenv("ALCHEMIST_EMAIL"), a.who.email)); err != nil {
 			return "", err
 		}
 	}
@@ -130,66 +127,6 @@ func (a *app) trade(ctx context.Context, c *api.Client, who credentials) (token 
 		unkept = sessions.Put(place.Session{Address: c.Address(), Email: who.email, Token: s.Token, Expires: s.Expires})
 	}
 	return s.Token, unkept, nil
-}
-
-// ask reads the address, unless it is given, and the password from a terminal.
-func (a *app) ask(c *api.Client, email string) (credentials, error) {
-	if email == "" {
-		_, _ = fmt.Fprintf(a.err, "Email address for %s: ", c.Address())
-		line, err := a.line()
-		if err != nil {
-			return credentials{}, err
-		}
-		email = line
-	}
-	password, err := a.secret("Password for " + email)
-	return credentials{email, password}, err
-}
-
-// line reads one line, and not a byte more.
-func (a *app) line() (string, error) {
-	var b strings.Builder
-	for one := make([]byte, 1); ; {
-		n, err := a.in.Read(one)
-		switch {
-		case n == 1 && one[0] == '\n', errors.Is(err, io.EOF) && b.Len() > 0:
-			return strings.TrimSpace(b.String()), nil
-		case n == 1:
-			b.WriteByte(one[0])
-		case err != nil:
-			return "", &failure{exitUsage, "Nothing was entered."}
-		}
-	}
-}
-
-// secret asks for a password without showing it.
-func (a *app) secret(what string) (string, error) {
-	if !term.IsTerminal(int(a.in.Fd())) {
-		return "", &failure{exitUsage, "There is no terminal to ask for a password at; use --password-stdin."}
-	}
-	if !a.bars.above(what + ":") {
-		_, _ = fmt.Fprintf(a.err, "%s: ", what)
-		defer func() { _, _ = fmt.Fprintln(a.err) }()
-	}
-	text, err := term.ReadPassword(int(a.in.Fd()))
-	if err != nil || len(text) == 0 {
-		return "", &failure{exitUsage, "No password was entered."}
-	}
-	return string(text), nil
-}
-
-// maxSecret is more than any password has, in bytes.
-const maxSecret = 4096
-
-// piped reads a password from standard input; a line break at its end does
-// not count.
-func (a *app) piped() (string, error) {
-	text, err := io.ReadAll(io.LimitReader(a.in, maxSecret))
-	password := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
-	if err != nil || password == "" {
-		return "", &failure{exitUsage, "Standard input has no password."}
-	}
-	return password, nil
 }
 
 func (a *app) login() *cobra.Command {
@@ -233,7 +170,7 @@ func (a *app) choose(cmd *cobra.Command, c *api.Client, email string, stdin bool
 	case stdin && email == "":
 		return who, usage(cmd, "--password-stdin needs --email")
 	case stdin:
-		who.password, err = a.piped()
+		who.password, err = a.piped(cmd.Context())
 		return who, err
 	}
 	// The password of somebody else is not for this server to see.
@@ -244,7 +181,7 @@ func (a *app) choose(cmd *cobra.Command, c *api.Client, email string, stdin bool
 	if !term.IsTerminal(int(a.in.Fd())) {
 		return who, usage(cmd, "there is no terminal to ask at: set ALCHEMIST_EMAIL and ALCHEMIST_PASSWORD, or use --password-stdin")
 	}
-	return a.ask(c, email)
+	return a.ask(cmd.Context(), c, email)
 }
 
 func (a *app) logout() *cobra.Command {

@@ -54,7 +54,7 @@ func (a *app) userAdd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "add EMAIL", Short: "Make an account; without a password one is made, and shown this once", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			password, err := a.maybePiped(stdin)
+			password, err := a.maybePiped(cmd.Context(), stdin)
 			if err != nil {
 				return err
 			}
@@ -73,11 +73,11 @@ func (a *app) userAdd() *cobra.Command {
 	return c
 }
 
-func (a *app) maybePiped(stdin bool) (string, error) {
+func (a *app) maybePiped(ctx context.Context, stdin bool) (string, error) {
 	if !stdin {
 		return "", nil
 	}
-	return a.piped()
+	return a.piped(ctx)
 }
 
 func (a *app) userList() *cobra.Command {
@@ -152,9 +152,9 @@ func (a *app) userPasswd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "passwd EMAIL", Short: "Give an account another password", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			password, err := a.maybePiped(stdin)
+			password, err := a.maybePiped(cmd.Context(), stdin)
 			if err == nil && !stdin && !generate {
-				password, err = a.secret("New password for " + args[0])
+				password, err = a.secret(cmd.Context(), "New password for "+args[0])
 			}
 			if err != nil {
 				return err
