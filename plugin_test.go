@@ -112,6 +112,15 @@ func (p *plugin) file(t *testing.T, name string, content []byte) {
 	}
 }
 
+func content(t *testing.T, p *plugin, name string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(p.dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
 func TestThePluginConverts(t *testing.T) { everywhere(t, thePluginConverts) }
 
 func thePluginConverts(t *testing.T, place *place) {
@@ -149,6 +158,12 @@ func thePluginConverts(t *testing.T, place *place) {
 	jobs := shown[jobList](t, p, "job", "list").Jobs
 	if len(jobs) != 4 {
 		t.Errorf("%d jobs, want 4: a refused one is not sent", len(jobs))
+	}
+	if got := p.want(t, 0, "job", "download", jobs[0].ID, "-o", "again.mp3"); got != "again.mp3\n" {
+		t.Errorf("printed %q", got)
+	}
+	if one, again := content(t, p, "one.mp3"), content(t, p, "again.mp3"); !bytes.Equal(one, again) {
+		t.Errorf("downloaded again: %d bytes, want %d", len(again), len(one))
 	}
 
 	out, errs, code := p.run(t, "", "convert", "text.mp4", "b.mp4", "-o", "made", "--force")
@@ -310,7 +325,7 @@ func TestInterruptedConversionsLeaveNothing(t *testing.T) {
 	eventually(t, "the video is there", 60*time.Second, func() bool { return strings.Contains(log.String(), "uploaded as job") })
 	_ = cmd.Process.Signal(syscall.SIGINT)
 	_ = cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.Contains(log.String(), "interrupted") {
+	if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.Contains(log.String(), "interrupted") || !strings.Contains(log.String(), "job download ") {
 		t.Errorf("exit code %d, %q", code, log.String())
 	}
 	if all, err := os.ReadDir(p.dir); err != nil || len(all) != 1 {

@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) job() *cobra.Command {
-	return group("job", "Jobs: uploads and what became of them", a.jobList(), a.jobShow(), a.jobRetry(), a.jobDelete())
+	return group("job", "Jobs: uploads and what became of them", a.jobList(), a.jobShow(), a.jobDownload(), a.jobRetry(), a.jobDelete())
 }
 
 func (a *app) jobList() *cobra.Command {
