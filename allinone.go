@@ -345,7 +345,7 @@ func (s *System) serve(ctx context.Context, l net.Listener) error {
 	defer end()
 	defer context.AfterFunc(s.broken, end)()
 	defer context.AfterFunc(ctx, func() { slog.Info("draining", "within", s.config.DrainTimeout) })()
-	err := web.Server{Handler: s.handler, Ready: s.Ready, Drain: s.config.DrainTimeout}.Serve(ctx, l)
+	err := web.Server{Handler: s.handler, Ready: s.Ready, Functions: config.Functions(), Drain: s.config.DrainTimeout}.Serve(ctx, l)
 	err = errors.Join(err, context.Cause(s.broken), s.Stop())
 	slog.Info("stopped")
 	return err

@@ -32,8 +32,8 @@ type parts struct {
 	stop   func() error
 }
 
-func newParts(h http.Handler, ready func(context.Context) error, stop func() error) *parts {
-	health := web.NewHealth(h, ready)
+func newParts(h http.Handler, ready func(context.Context) error, stop func() error, functions ...string) *parts {
+	health := web.NewHealth(h, ready, functions...)
 	return &parts{health, web.Patient(health), stop}
 }
 
@@ -61,7 +61,7 @@ func (f *Function) Start(ctx context.Context, env map[string]string) error {
 		return err
 	}
 	s.Start()
-	f.started.Store(newParts(s.Handler(), s.Ready, s.Stop))
+	f.started.Store(newParts(s.Handler(), s.Ready, s.Stop, config.Functions()...))
 	return nil
 }
 

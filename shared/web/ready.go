@@ -20,8 +20,9 @@ const readyWithin = 3 * time.Second
 // for people. Probes come every few seconds, so it logs what has changed since
 // the last one, and the rest as debug.
 type readiness struct {
-	check func(context.Context) error // nil: always ready
-	once  atomic.Bool                 // it has said so
+	check     func(context.Context) error // nil: always ready
+	functions []string                    // that it is about, told to people
+	once      atomic.Bool                 // it has said so
 
 	mu   sync.Mutex
 	last string // what clients were told was wrong; empty while ready
@@ -80,9 +81,9 @@ type Health struct {
 }
 
 // NewHealth returns the Health of a function, whose check reports whether
-// requests can be served now.
-func NewHealth(h http.Handler, check func(context.Context) error) *Health {
-	s := &Health{ready: readiness{check: check}}
+// requests can be served now; of several in one process, with their names.
+func NewHealth(h http.Handler, check func(context.Context) error, functions ...string) *Health {
+	s := &Health{ready: readiness{check: check, functions: functions}}
 	s.handler = health(h, &s.ready)
 	return s
 }

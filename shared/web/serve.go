@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"knative.dev/pkg/network/handlers"
@@ -23,6 +24,10 @@ type Server struct {
 	// unless they ask for /healthz, or for /startz when it has said yes once.
 	Ready func(context.Context) error
 
+	// Functions names what Ready is about where that are several functions in
+	// one process; nil for one. GET /readyz has them in HeaderFunctions.
+	Functions []string
+
 	// Drain is how long requests that are under way may still take once
 	// serving is to end. After that their contexts are cancelled, and 3 seconds
 	// later their connections are closed.
@@ -33,6 +38,11 @@ type Server struct {
 	Silence time.Duration
 }
 
+// HeaderFunctions is the header in which GET /readyz tells of which functions
+// it does: names with commas between. Without it, it is of one function, and
+// says nothing about those behind it.
+const HeaderFunctions = "Alchemist-Functions"
+
 // settleWithin is for handlers that were cut off, to give back what they hold.
 const settleWithin = 3 * time.Second
 
@@ -41,7 +51,7 @@ const settleWithin = 3 * time.Second
 // for the others, and returns nil. It returns an error if serving ends by
 // itself. It closes the listener.
 func (s Server) Serve(ctx context.Context, l net.Listener) error {
-	ready := &readiness{check: s.Ready}
+	ready := &readiness{check: s.Ready, functions: s.Functions}
 	drainer := &handlers.Drainer{Inner: patient(health(s.Handler, ready), s.Silence), HealthCheck: ready.probe, QuietPeriod: time.Millisecond}
 	draining, startDraining := context.WithCancel(context.Background())
 	requests, endRequests := context.WithCancel(context.WithValue(context.Background(), drainKey{}, draining.Done()))
@@ -94,6 +104,9 @@ func health(h http.Handler, ready *readiness) http.Handler {
 		switch r.URL.Path {
 		case "/healthz", "/startz", "/readyz":
 			if r.Method == http.MethodGet || r.Method == http.MethodHead {
+				if r.URL.Path == "/readyz" && len(ready.functions) > 0 {
+					w.Header().Set(HeaderFunctions, strings.Join(ready.functions, ", "))
+				}
 				ready.probe(w, r)
 				return
 			}

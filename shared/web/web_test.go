@@ -206,6 +206,38 @@ func serve(t *testing.T, s Server) (url string, end func() error) {
 	}
 }
 
+func TestAServerOfSeveralFunctionsNamesThem(t *testing.T) {
+	broken := errors.New("the ledger is not there yet")
+	for name, tt := range map[string]struct {
+		functions []string
+		ready     error
+		want      string
+	}{
+		"one":                {nil, nil, ""},
+		"several":            {[]string{"login", "upload"}, nil, "login, upload"},
+		"several, not ready": {[]string{"login", "upload"}, broken, "login, upload"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			check := func(context.Context) error { return tt.ready }
+			url, end := serve(t, Server{Handler: http.NotFoundHandler(), Ready: check, Functions: tt.functions})
+			resp, err := http.Get(url + "/readyz")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if got := resp.Header.Get(HeaderFunctions); got != tt.want {
+				t.Errorf("served: %q, want %q", got, tt.want)
+			}
+			if got := call(NewHealth(http.NotFoundHandler(), check, tt.functions...), "GET", "/readyz").Header.Get(HeaderFunctions); got != tt.want {
+				t.Errorf("by its health: %q, want %q", got, tt.want)
+			}
+			if err := end(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestHealth(t *testing.T) {
 	broken := errors.New("the ledger is not there yet")
 	url, end := serve(t, Server{Handler: http.NotFoundHandler(), Ready: func(context.Context) error { return broken }})

@@ -150,7 +150,7 @@ func TestTheIngressIsConnectedToAndTheHostStays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Ready(t.Context()); err != nil || host != "gateway.example.invalid:81" {
+	if _, err := c.Ready(t.Context()); err != nil || host != "gateway.example.invalid:81" {
 		t.Errorf("host %q, %v", host, err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/fail"
@@ -229,18 +230,27 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return s, err
 }
 
-// Ready asks whether the server behind the gateway can take requests; it is
-// fail.Unavailable where it cannot.
-func (c *Client) Ready(ctx context.Context) error {
+// Ready asks whether the server that answers at the address can take requests;
+// it is fail.Unavailable where it cannot. Where all functions are in one process
+// it names them, and speaks for all; else for the gateway alone, or for nobody
+// where nobody answers.
+func (c *Client) Ready(ctx context.Context) (functions []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	r, err := c.request(ctx, "", http.MethodGet, "/readyz", nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	resp, err := c.send(r)
+	resp, err := c.http.Do(r)
 	if err != nil {
-		return err
+		return nil, c.unreachable(err)
 	}
-	return resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
+	if names := resp.Header.Get("Alchemist-Functions"); names != "" {
+		functions = strings.Split(names, ", ")
+	}
+	if resp.StatusCode/100 != 2 {
+		return functions, problem(resp)
+	}
+	return functions, nil
 }

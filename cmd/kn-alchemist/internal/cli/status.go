@@ -30,7 +30,7 @@ func (a *app) status() *cobra.Command {
 		Use: "status", Short: "Tell whether all is ready, and what waits; for administrators", Args: cobra.NoArgs,
 		Long: `Tell whether each function is ready, whether the stores can be used, and how
 many jobs, mails and dead letters there are. The exit code is 1 where something
-is not ready.
+is not ready, or cannot be told of.
 
 On a cluster kn is asked about the functions, so that none is woken for it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -60,30 +60,74 @@ func (a *app) look(ctx context.Context, c *api.Client) (state, error) {
 	}
 	s.Functions = functions
 	status, err := c.Status(ctx)
-	if fail.Is(err, fail.Unavailable) && slices.ContainsFunc(functions, func(f place.Function) bool { return !f.Ready }) {
+	if fail.Is(err, fail.Unavailable) && slices.ContainsFunc(functions, func(f place.Function) bool { return !f.Ready && !f.Unchecked }) {
 		return s, nil
 	}
 	s.Status = &status
 	return s, err
 }
 
-// functions asks the cluster, where the address is that of its gateway, or
-// else the one process that has all of them.
+// functions asks the cluster whose gateway is at the address, or the one
+// process that has all of them; or else the cluster of the current context, as
+// its gateway may have other addresses, as by a domain of its own or a forwarded
+// port. What nobody can tell of is not ready.
 func (a *app) functions(ctx context.Context, c *api.Client) ([]place.Function, error) {
-	if cluster := a.inCluster(); cluster.There() {
-		all, err := cluster.Functions(ctx)
-		if err != nil && a.cluster {
-			return nil, err
-		}
-		if err == nil && slices.ContainsFunc(all, func(f place.Function) bool { return f.Name == "gateway" && sameHost(f.URL, c.Address()) }) {
-			return ours(all), nil
-		}
+	all, gateway, why, err := a.services(ctx)
+	if err != nil {
+		return nil, err
 	}
-	one := place.Function{Name: "all in one", Ready: true}
-	if err := c.Ready(ctx); err != nil {
-		one.Ready, one.Detail = false, err.Error()
+	if gateway != nil && sameHost(gateway.URL, c.Address()) {
+		return ours(all), nil
 	}
-	return []place.Function{one}, nil
+	one, together := readiness(ctx, c)
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case together:
+		return []place.Function{one}, nil
+	case gateway != nil:
+		a.say("The functions are those of namespace %s in the current kube context, whose gateway is %s.", a.namespace, first(gateway.URL, "without an address"))
+		return ours(all), nil
+	case !one.Ready:
+		one.Name = "system"
+		return []place.Function{one}, nil
+	default:
+		one.Name = "gateway"
+		return []place.Function{one, {Name: "other functions", Unchecked: true, Detail: why}}, nil
+	}
+}
+
+// readiness is what the server at the address says of itself, and whether that
+// is an all-in-one.
+func readiness(ctx context.Context, c *api.Client) (one place.Function, together bool) {
+	functions, err := c.Ready(ctx)
+	one = place.Function{Name: "all in one", Ready: err == nil}
+	if err != nil {
+		one.Detail = err.Error()
+	}
+	return one, len(functions) > 0
+}
+
+// services lists those of the cluster and points at its gateway; why is what
+// to do where there is none. An error is that of the cluster that the address
+// is from.
+func (a *app) services(ctx context.Context) (all []place.Function, gateway *place.Function, why string, err error) {
+	cluster := a.inCluster()
+	if !cluster.There() {
+		return nil, nil, "That takes kn, and the kube context of the cluster.", nil
+	}
+	all, err = cluster.Functions(ctx)
+	if err != nil && (a.cluster || ctx.Err() != nil) {
+		return nil, nil, "", err
+	}
+	if i := slices.IndexFunc(all, func(f place.Function) bool { return f.Name == "gateway" }); i >= 0 {
+		return all, &all[i], "", nil
+	}
+	why = "The current kube context has no service gateway in namespace " + a.namespace + "; see --namespace."
+	if err != nil {
+		why = err.Error()
+	}
+	return nil, nil, why, nil
 }
 
 func sameHost(a, b string) bool {
@@ -109,7 +153,10 @@ func ours(there []place.Function) []place.Function {
 // verdict is an error where something is not ready.
 func (s state) verdict() error {
 	for _, f := range s.Functions {
-		if !f.Ready {
+		switch {
+		case f.Unchecked:
+			return &failure{exitFailed, "The functions behind the gateway were not checked. " + f.Detail}
+		case !f.Ready:
 			return &failure{exitFailed, f.Name + " is not ready: " + f.Detail}
 		}
 	}
@@ -133,7 +180,11 @@ func (s state) table() table {
 	}
 	t := table{{"WHAT", "STATE"}, {"address", s.Address}}
 	for _, f := range s.Functions {
-		t = append(t, []string{f.Name, ready(f.Ready, f.Detail)})
+		text := ready(f.Ready, f.Detail)
+		if f.Unchecked {
+			text = "not checked: " + f.Detail
+		}
+		t = append(t, []string{f.Name, text})
 	}
 	if s.Status == nil {
 		return t

@@ -62,10 +62,11 @@ func (c Cluster) Gateway(ctx context.Context) (string, error) {
 
 // Function is a service of the cluster.
 type Function struct {
-	Name   string `json:"name"`
-	Ready  bool   `json:"ready"`
-	Detail string `json:"detail"` // why not
-	URL    string `json:"url,omitempty"`
+	Name      string `json:"name"`
+	Ready     bool   `json:"ready"`
+	Detail    string `json:"detail"`              // why not
+	Unchecked bool   `json:"unchecked,omitempty"` // nobody could tell
+	URL       string `json:"url,omitempty"`
 }
 
 // Functions lists the services of the namespace. Nothing is woken by that.
