@@ -3,6 +3,8 @@
 package e2e_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,8 +43,17 @@ func TestThePluginWorksOnTheCluster(t *testing.T) {
 	if n := samples(t, mp3); n < 2*44100-1152 || n > 2*44100+1152 {
 		t.Errorf("the MP3 has %d samples, want those of 2 s", n)
 	}
-	if jobs := the.alchemist(t, "job", "list", "--limit", "1", "-o", "json"); !strings.Contains(jobs, `"talk.mp4"`) {
-		t.Errorf("job list: %s", jobs)
+	var list struct {
+		Jobs []struct{ ID, Name string }
+	}
+	jobs := the.alchemist(t, "job", "list", "--limit", "1", "-o", "json")
+	if err := json.Unmarshal([]byte(jobs), &list); err != nil || len(list.Jobs) != 1 || list.Jobs[0].Name != "talk.mp4" {
+		t.Fatalf("job list: %v in %s", err, jobs)
+	}
+	again := filepath.Join(t.TempDir(), "again.mp3")
+	the.alchemist(t, "job", "download", list.Jobs[0].ID, "-o", again, "-q")
+	if downloaded, err := os.ReadFile(again); err != nil || !bytes.Equal(downloaded, mp3) {
+		t.Errorf("job download: %d bytes of %d, %v", len(downloaded), len(mp3), err)
 	}
 	the.alchemist(t, "user", "add", "ada-"+unique()+"@example.org")
 	if users := the.alchemist(t, "user", "list"); !strings.Contains(users, "ada-") {
