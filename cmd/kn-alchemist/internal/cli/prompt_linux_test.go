@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -26,7 +27,7 @@ func openTerminal(t *testing.T) *terminal {
 	t.Helper()
 	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = person.Close() })
 	if err := unix.IoctlSetPointerInt(int(person.Fd()), unix.TIOCSPTLCK, 0); err != nil {
@@ -153,5 +154,37 @@ func TestWhoIsAskedLogsIn(t *testing.T) {
 	x.press(t, "secret\n")
 	if code := ended(t, cmd); code != 0 || strings.Join(g.logins, " ") != "anna@example.com:secret" || !x.echoes(t) || strings.Contains(x.screen(), "secret") {
 		t.Errorf("exit code %d, logins %q\n%s", code, g.logins, x.screen())
+	}
+}
+
+func TestWhoseTokenExpiresIsAskedAboveTheBars(t *testing.T) {
+	g := converting(t)
+	first := g.video(t, "login")
+	if _, errs, code := run(t, first); code != 0 {
+		t.Fatalf("login: exit code %d, %q", code, errs)
+	}
+	upload := g.paths["POST /upload"]
+	g.paths["POST /upload"] = func(w http.ResponseWriter, r *http.Request) {
+		upload(w, r)
+		g.expire()
+	}
+	x := openTerminal(t)
+	if err := unix.IoctlSetWinsize(int(x.program.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80}); err != nil {
+		t.Fatal(err)
+	}
+	cmd := program(t, g, nil, "convert", "a.mp4")
+	cmd.Dir = first.Dir
+	for _, v := range first.Env {
+		if strings.HasPrefix(v, "HOME=") {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	x.start(t, cmd)
+	x.await(t, "Password for anna@example.com:\r\n", false)
+	x.press(t, "another\n")
+	code := ended(t, cmd)
+	if got := strings.Join(g.logins, " "); code != 0 || got != "anna@example.com:secret anna@example.com:another" || g.times("POST /upload") != 1 ||
+		!strings.Contains(files(t, cmd.Dir), "a.mp3:sound") || !x.echoes(t) {
+		t.Errorf("exit code %d, logins %q, %d uploads\n%s", code, got, g.times("POST /upload"), x.screen())
 	}
 }
