@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,17 +24,28 @@ func ending(id, name, state string, formats ...string) string {
 
 func stream(job string) http.HandlerFunc { return answer("event: job\ndata: " + job + "\n\n") }
 
+// accept takes an upload, as job 7.
+func accept(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	_, _ = io.WriteString(w, `{"id":"7","state":"queued"}`)
+}
+
 // converting is a gateway that converts everything into a job 7.
 func converting(t *testing.T) *gateway {
 	t.Helper()
 	return serve(t, map[string]http.HandlerFunc{
-		"POST /validate": answer("{}"),
-		"POST /upload": func(w http.ResponseWriter, r *http.Request) {
-			_, _ = io.Copy(io.Discard, r.Body)
-			_, _ = io.WriteString(w, `{"id":"7","state":"queued"}`)
-		},
+		"POST /validate":     answer("{}"),
+		"POST /upload":       accept,
 		"GET /jobs/7/events": stream(ending("7", "a.mp4", "done", "mp3")),
 		"GET /download":      answer("sound"),
+	})
+}
+
+// expireByUpload ends the token of each upload with that.
+func (g *gateway) expireByUpload() {
+	g.on("POST /upload", func(w http.ResponseWriter, r *http.Request) {
+		accept(w, r)
+		g.expire()
 	})
 }
 
@@ -90,14 +102,10 @@ func TestATokenThatExpiresUploadsNothingTwice(t *testing.T) {
 	for name, videos := range map[string][]string{"one": {"a.mp4"}, "several": {"a.mp4", "b.mp4"}} {
 		t.Run(name, func(t *testing.T) {
 			g := converting(t)
-			upload := g.paths["POST /upload"]
-			g.paths["POST /upload"] = func(w http.ResponseWriter, r *http.Request) {
-				upload(w, r)
-				g.expire()
-			}
+			g.expireByUpload()
 			out, errs, code := run(t, g.video(t, append([]string{"convert", "--parallel", "1"}, videos...)...))
-			if code != 0 || lines(out) != len(videos) || g.times("POST /upload") != len(videos) || len(g.logins) != 1+len(videos) {
-				t.Errorf("exit code %d, %q, %q after %d uploads and %d logins", code, out, errs, g.times("POST /upload"), len(g.logins))
+			if code != 0 || lines(out) != len(videos) || g.times("POST /upload") != len(videos) || len(g.entered()) != 1+len(videos) {
+				t.Errorf("exit code %d, %q, %q after %d uploads and %d logins", code, out, errs, g.times("POST /upload"), len(g.entered()))
 			}
 		})
 	}
@@ -105,16 +113,25 @@ func TestATokenThatExpiresUploadsNothingTwice(t *testing.T) {
 
 func TestAConversionThatIsCutOffTellsHowToGoOn(t *testing.T) {
 	g := converting(t)
-	g.paths["GET /download"] = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }
+	g.on("GET /download", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
 	if _, errs, code := run(t, g.video(t, "convert", "a.mp4", "-o", "x y.mp3")); code != 1 || !strings.HasSuffix(errs, "kn alchemist job download 7 -o 'x y.mp3'\n") {
 		t.Errorf("a fault: exit code %d, %q", code, errs)
 	}
-	cmd := g.video(t, "convert", "a.mp4")
-	g.paths["GET /jobs/7/events"] = func(_ http.ResponseWriter, r *http.Request) {
-		_ = cmd.Process.Signal(os.Interrupt)
+	following := make(chan struct{}, 1)
+	g.on("GET /jobs/7/events", func(_ http.ResponseWriter, r *http.Request) {
+		following <- struct{}{}
 		<-r.Context().Done()
+	})
+	cmd := g.video(t, "convert", "a.mp4")
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
 	}
-	if _, errs, code := run(t, cmd); code != exitInterrupted || !strings.HasSuffix(errs, "kn alchemist job download 7\n") {
+	<-following
+	_ = cmd.Process.Signal(os.Interrupt)
+	_ = cmd.Wait()
+	if errs, code := said.String(), cmd.ProcessState.ExitCode(); code != exitInterrupted || !strings.HasSuffix(errs, "kn alchemist job download 7\n") {
 		t.Errorf("an interruption: exit code %d, %q", code, errs)
 	}
 }

@@ -20,8 +20,8 @@ func TestWithoutAFolderForItTheTokenIsKeptInMemory(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := listing(t)
 			out, errs, code := run(t, program(t, g, with(anna, env...), "job", "list"))
-			if code != 0 || !strings.HasPrefix(out, "ID ") || !strings.HasPrefix(errs, "Warning: ") || lines(errs) != 1 || len(g.logins) != 1 {
-				t.Errorf("exit code %d, %q, %q after logins %q", code, out, errs, g.logins)
+			if code != 0 || !strings.HasPrefix(out, "ID ") || !strings.HasPrefix(errs, "Warning: ") || lines(errs) != 1 || len(g.entered()) != 1 {
+				t.Errorf("exit code %d, %q, %q after logins %q", code, out, errs, g.entered())
 			}
 			if _, errs, code := run(t, program(t, g, with(anna, env...), "login")); code != 1 || !strings.HasPrefix(errs, "Error: ") || lines(errs) != 1 {
 				t.Errorf("login: exit code %d, %q", code, errs)
@@ -46,7 +46,7 @@ func TestThePasswordOfTheEnvironmentIsForItsAddressAlone(t *testing.T) {
 			cmd := program(t, g, tt.env, append([]string{"login"}, tt.args...)...)
 			cmd.Stdin = strings.NewReader("hers\n")
 			_, errs, code := run(t, cmd)
-			if got := strings.Join(g.logins, " "); got != tt.login || (code == 0) != (tt.login != "") || tt.login == "" && code != exitUsage {
+			if got := strings.Join(g.entered(), " "); got != tt.login || (code == 0) != (tt.login != "") || tt.login == "" && code != exitUsage {
 				t.Errorf("logins %q, want %q; exit code %d, %q", got, tt.login, code, errs)
 			}
 		})
@@ -54,12 +54,13 @@ func TestThePasswordOfTheEnvironmentIsForItsAddressAlone(t *testing.T) {
 }
 
 func TestATokenThatIsNotTakenAnyMoreIsReplaced(t *testing.T) {
-	g := serve(t, nil)
-	deleted := func(http.ResponseWriter, *http.Request) { g.expire() }
-	g.paths = map[string]http.HandlerFunc{"DELETE /jobs/1": deleted, "DELETE /jobs/2": deleted, "DELETE /jobs/3": deleted}
+	g := serve(t, map[string]http.HandlerFunc{})
+	for _, path := range []string{"DELETE /jobs/1", "DELETE /jobs/2", "DELETE /jobs/3"} {
+		g.on(path, func(http.ResponseWriter, *http.Request) { g.expire() })
+	}
 	out, errs, code := run(t, program(t, g, anna, "job", "delete", "1", "2", "3"))
-	if code != 0 || errs != "" || out != "1 deleted\n2 deleted\n3 deleted\n" || len(g.logins) != 3 {
-		t.Errorf("exit code %d, %q, %q after %d logins", code, out, errs, len(g.logins))
+	if code != 0 || errs != "" || out != "1 deleted\n2 deleted\n3 deleted\n" || len(g.entered()) != 3 {
+		t.Errorf("exit code %d, %q, %q after %d logins", code, out, errs, len(g.entered()))
 	}
 	for what, want := range map[string]int{"DELETE /jobs/1": 1, "DELETE /jobs/2": 2, "DELETE /jobs/3": 2} {
 		if got := g.times(what); got != want {

@@ -66,6 +66,20 @@ func (g *gateway) look(r *http.Request, what string) (h http.HandlerFunc, refuse
 	return g.paths[what], false
 }
 
+// on sets the handler of a path.
+func (g *gateway) on(what string, h http.HandlerFunc) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.paths[what] = h
+}
+
+// entered are the logins so far.
+func (g *gateway) entered() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.logins)
+}
+
 // expire ends the last token.
 func (g *gateway) expire() {
 	g.mu.Lock()

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -152,8 +151,8 @@ func TestWhoIsAskedLogsIn(t *testing.T) {
 	x.press(t, "anna@example.com\n")
 	x.await(t, "Password for anna@example.com", false)
 	x.press(t, "secret\n")
-	if code := ended(t, cmd); code != 0 || strings.Join(g.logins, " ") != "anna@example.com:secret" || !x.echoes(t) || strings.Contains(x.screen(), "secret") {
-		t.Errorf("exit code %d, logins %q\n%s", code, g.logins, x.screen())
+	if code := ended(t, cmd); code != 0 || strings.Join(g.entered(), " ") != "anna@example.com:secret" || !x.echoes(t) || strings.Contains(x.screen(), "secret") {
+		t.Errorf("exit code %d, logins %q\n%s", code, g.entered(), x.screen())
 	}
 }
 
@@ -163,11 +162,7 @@ func TestWhoseTokenExpiresIsAskedAboveTheBars(t *testing.T) {
 	if _, errs, code := run(t, first); code != 0 {
 		t.Fatalf("login: exit code %d, %q", code, errs)
 	}
-	upload := g.paths["POST /upload"]
-	g.paths["POST /upload"] = func(w http.ResponseWriter, r *http.Request) {
-		upload(w, r)
-		g.expire()
-	}
+	g.expireByUpload()
 	x := openTerminal(t)
 	if err := unix.IoctlSetWinsize(int(x.program.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80}); err != nil {
 		t.Fatal(err)
@@ -183,7 +178,7 @@ func TestWhoseTokenExpiresIsAskedAboveTheBars(t *testing.T) {
 	x.await(t, "Password for anna@example.com:\r\n", false)
 	x.press(t, "another\n")
 	code := ended(t, cmd)
-	if got := strings.Join(g.logins, " "); code != 0 || got != "anna@example.com:secret anna@example.com:another" || g.times("POST /upload") != 1 ||
+	if got := strings.Join(g.entered(), " "); code != 0 || got != "anna@example.com:secret anna@example.com:another" || g.times("POST /upload") != 1 ||
 		!strings.Contains(files(t, cmd.Dir), "a.mp3:sound") || !x.echoes(t) {
 		t.Errorf("exit code %d, logins %q, %d uploads\n%s", code, got, g.times("POST /upload"), x.screen())
 	}
