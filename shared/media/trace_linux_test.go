@@ -69,8 +69,8 @@ func readTrace(path string) (s seen, err error) {
 		if call == "" || by != "ffmpeg" && by != "ffprobe" && (by != "exe" || call != "execve") {
 			continue // the test itself, and what becomes the program
 		}
-		if by == "exe" && strings.Contains(args, "<detached ...>") {
-			continue // it was killed before it became the program
+		if strings.Contains(args, "<detached ...>") && (by == "exe" || call == "???") {
+			continue // it was killed before it became the program, or began the call
 		}
 		if s.calls++; !permitted(call, args, name) {
 			s.bad = append(s.bad, at+": "+lines.Text())
