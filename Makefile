@@ -1,7 +1,8 @@
 # make run          the whole system on http://127.0.0.1:8080
 # make run-servers  the same on private servers: MariaDB, RabbitMQ, a Mongo-wire server
 # make test         every test, with the race detector
-# make fuzz         every Fuzz target for FUZZTIME (1m), and MUTATIONS (500) of each kind of file, or of those that MUTATED names (a.m*): some hours
+# make fuzz         every Fuzz target for FUZZTIME (1m), and MUTATIONS (500) of each kind of
+#                   file, or of those that MUTATED names (a.m*): some hours
 # make check        format, vet, lint of Go and of scripts, import rule, tidiness
 # make bench        how fast, how much memory; see docs/benchmarks.md
 #
