@@ -166,6 +166,12 @@ func (w *world) replace(t *testing.T, function, manifest string) {
 	if out, err := exec.Command("kubectl", "-n", w.namespace, "delete", "ksvc", function, "--ignore-not-found", "--wait").CombinedOutput(); err != nil {
 		t.Fatalf("kubectl delete: %v\n%s", err, out)
 	}
+	// What it owned goes after it, and serves until then.
+	eventually(t, "nothing leads to "+function, time.Minute, func() bool {
+		out, err := exec.Command("kubectl", "-n", w.namespace, "get", "route.serving.knative.dev,ingresses.networking.internal.knative.dev,revision",
+			"-l", "serving.knative.dev/service="+function, "-o", "name").Output()
+		return err == nil && len(out) == 0
+	})
 	cmd := exec.Command("kubectl", "apply", "--server-side", "--force-conflicts", "--field-manager=audio-alchemist", "-f", "-")
 	cmd.Stdin = strings.NewReader(manifest)
 	if out, err := cmd.CombinedOutput(); err != nil {
