@@ -24,15 +24,21 @@ func NewMongo(dir string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := FreePort()
-	if err != nil {
-		return nil, err
+	var ports [2]int // plain, TLS
+	for i := range ports {
+		if ports[i], err = FreePort(); err != nil {
+			return nil, err
+		}
 	}
 	root, err := command(goTool, "list", "-m", "-f", "{{.Dir}}", module).Output()
 	if err != nil {
 		return nil, fmt.Errorf("find the module: %w", err)
 	}
 	if dir, err = os.MkdirTemp(dir, "mongo-*"); err != nil {
+		return nil, err
+	}
+	certificate, err := NewCertificate(dir)
+	if err != nil {
 		return nil, err
 	}
 	program, data := filepath.Join(dir, "mongo"), filepath.Join(dir, "data")
@@ -46,10 +52,13 @@ func NewMongo(dir string) (*Server, error) {
 	if err := os.Mkdir(data, 0o700); err != nil {
 		return nil, err
 	}
-	url := "mongodb://" + local(port) + "/alchemist"
+	url := "mongodb://" + local(ports[0]) + "/alchemist"
 	return open(&Server{
 		name: "the Mongo-wire server", dir: dir, url: url,
-		command: func() *exec.Cmd { return command(program, "-listen", local(port), "-data", data) },
+		secure: "mongodb://" + local(ports[1]) + "/alchemist?tls=true&tlsCAFile=" + certificate.File,
+		command: func() *exec.Cmd {
+			return command(program, "-listen", local(ports[0]), "-data", data, "-tls", local(ports[1]), "-cert", certificate.File, "-key", certificate.Key)
+		},
 		ready: func(ctx context.Context) error {
 			return inMongo(ctx, url, func(ctx context.Context, c *mongo.Client) error { return c.Ping(ctx, nil) })
 		},

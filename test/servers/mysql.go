@@ -46,6 +46,10 @@ func NewMySQL(dir string) (*Server, error) {
 	if os.Getuid() == 0 {
 		args = append(args, "--user=root")
 	}
+	certificate, err := NewCertificate(dir)
+	if err != nil {
+		return nil, err
+	}
 	out, err := command(install, append(args, "--auth-root-authentication-method=normal", "--skip-test-db")...).CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("make the database folder: %w\n%s", err, out)
@@ -57,9 +61,10 @@ func NewMySQL(dir string) (*Server, error) {
 	}
 	args = append(args, "--bind-address="+host(), "--port="+strconv.Itoa(port), "--socket="+filepath.Join(dir, "socket"),
 		"--pid-file="+filepath.Join(dir, "pid"), "--init-file="+first, "--skip-name-resolve",
-		"--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M")
+		"--ssl-cert="+certificate.File, "--ssl-key="+certificate.Key, "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M")
+	url := fmt.Sprintf("mysql://%s:%s@%s/%s", mysqlUser, mysqlPassword, local(port), mysqlDatabase)
 	return open(&Server{
-		name: "MariaDB", dir: dir, url: fmt.Sprintf("mysql://%s:%s@%s/%s", mysqlUser, mysqlPassword, local(port), mysqlDatabase),
+		name: "MariaDB", dir: dir, url: url, secure: url + "?tls=true&ca=" + certificate.File,
 		command: func() *exec.Cmd { return command(daemon, args...) },
 		ready: func(ctx context.Context) error {
 			return inMySQL(ctx, local(port), mysqlUser, mysqlPassword, mysqlDatabase, "SELECT 1")

@@ -30,7 +30,7 @@ func newRabbit(dir, plugins string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	var ports [4]int // AMQP, Erlang's distribution, its port mapper, the management API
+	var ports [5]int // AMQP, Erlang's distribution, its port mapper, the management API, AMQP over TLS
 	for i := range ports {
 		if ports[i], err = FreePort(); err != nil {
 			return nil, err
@@ -39,8 +39,14 @@ func newRabbit(dir, plugins string) (*Server, error) {
 	if dir, err = os.MkdirTemp(dir, "rabbit-*"); err != nil {
 		return nil, err
 	}
+	certificate, err := NewCertificate(dir)
+	if err != nil {
+		return nil, err
+	}
 	config := fmt.Sprintf("listeners.tcp.local = %s\nnum_acceptors.tcp = 2\nlog.file = false\nlog.console = true\nlog.console.level = warning\n"+
 		"disk_free_limit.absolute = 64MB\nloopback_users = none\n", local(ports[0]))
+	config += fmt.Sprintf("listeners.ssl.local = %s\nssl_options.certfile = %s\nssl_options.keyfile = %s\nssl_options.verify = verify_none\n",
+		local(ports[4]), certificate.File, certificate.Key)
 	if plugins != "" {
 		config += fmt.Sprintf("management.tcp.ip = %s\nmanagement.tcp.port = %d\n", host(), ports[3])
 	}
@@ -74,7 +80,7 @@ func newRabbit(dir, plugins string) (*Server, error) {
 	}
 	url := "amqp://guest:guest@" + local(ports[0]) + "/"
 	return open(&Server{
-		name: "RabbitMQ", dir: dir, url: url, management: "http://guest:guest@" + local(ports[3]), close: []func(){func() { _ = names.Remove() }}, env: env,
+		name: "RabbitMQ", dir: dir, url: url, secure: "amqps://guest:guest@" + local(ports[4]) + "/?cacertfile=" + certificate.File, management: "http://guest:guest@" + local(ports[3]), close: []func(){func() { _ = names.Remove() }}, env: env,
 		command: func() *exec.Cmd {
 			cmd := command(daemon)
 			cmd.Env = env

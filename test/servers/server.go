@@ -32,6 +32,7 @@ const (
 type Server struct {
 	name    string
 	url     string
+	secure  string
 	dir     string
 	command func() *exec.Cmd
 	ready   func(context.Context) error
@@ -46,6 +47,10 @@ type Server struct {
 // URL is where the server is, in the form that the configuration takes, with
 // an account that may do everything.
 func (s *Server) URL() string { return s.url }
+
+// SecureURL is URL over TLS, for a client that trusts the server's own
+// certificate and no other; "" for a server of NewProgram.
+func (s *Server) SecureURL() string { return s.secure }
 
 // Start starts the server and waits until it can be used.
 func (s *Server) Start() error {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -124,6 +125,21 @@ func StartMongo(t testing.TB) *Server { t.Helper(); return own(t, NewMongo) }
 
 // StartRabbit starts a server of the test's own, which it may kill.
 func StartRabbit(t testing.TB) *Server { t.Helper(); return own(t, NewRabbit) }
+
+// Impostors are addresses of a server of StartMySQL, StartMongo or StartRabbit
+// that a client which verifies certificates must not believe, by what is wrong.
+func (s *Server) Impostors(t testing.TB) map[string]string {
+	t.Helper()
+	another, err := NewCertificate(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusted := filepath.Join(s.dir, filepath.Base(another.File))
+	return map[string]string{
+		"a certificate that nobody has signed": strings.Replace(s.secure, trusted, another.File, 1),
+		"a certificate for another name":       strings.Replace(s.secure, host()+":", "localhost:", 1),
+	}
+}
 
 func own(t testing.TB, start func(dir string) (*Server, error)) *Server {
 	t.Helper()
