@@ -54,7 +54,7 @@ check:
 	shellcheck -x -S warning $$(git grep -lE '^#!.*sh$$')
 	$(GO) test -run 'TestImportRule|TestOnlyLoginCanSign' .
 	$(GO) mod tidy -diff
-	for module in tools tools/images test/mongo test/knative test/func; do (cd $$module && $(GO) mod tidy -diff) || exit 1; done
+	for module in tools tools/images test/mongo test/mysql8 test/knative test/func; do (cd $$module && $(GO) mod tidy -diff) || exit 1; done
 	$(GO) mod verify
 
 bench:
