@@ -4,8 +4,10 @@
 //
 // All errors have a kind of package fail; one of the database itself is
 // fail.Unavailable. After that a change may have been made or not, and may be
-// asked for again with the same arguments: twice does no more than once. Times
-// are UTC, kept in milliseconds. A Ledger is safe for concurrent use, by many
+// asked for again with the same arguments: twice does no more than once, but
+// that a dead letter or a failed login may count twice; where it had been made,
+// Retry then answers fail.Exists, and DeleteJob fail.NotFound. Times are UTC,
+// kept in milliseconds. A Ledger is safe for concurrent use, by many
 // processes.
 package ledger
 

@@ -21,9 +21,11 @@ import (
 const mysqlForm = "mysql://user:password@host:3306/db" // #nosec G101 -- a form
 
 // What bounds the work with a server, from the inside out: a lock is waited
-// for less long than an answer, and an answer less long than an operation.
+// for less long than an answer, and an answer less long than an operation. One
+// of a row is given up while there is time to try again (retryFor).
 const (
-	lockWithin      = 5 // seconds
+	rowLockWithin   = 1 // seconds, the least that InnoDB takes
+	tableLockWithin = 5 // seconds
 	connectWithin   = 5 * time.Second
 	answerWithin    = 10 * time.Second // for what no context bounds: COMMIT and ROLLBACK
 	operationWithin = 10 * time.Second
@@ -110,8 +112,8 @@ func mysqlConfig(address string) (*mysql.Config, int, error) {
 	c.Logger = &mysql.NopLogger{}
 	c.Params = map[string]string{
 		"sql_mode":                 "'TRADITIONAL,ONLY_FULL_GROUP_BY'",
-		"innodb_lock_wait_timeout": strconv.Itoa(lockWithin),
-		"lock_wait_timeout":        strconv.Itoa(lockWithin),
+		"innodb_lock_wait_timeout": strconv.Itoa(rowLockWithin),
+		"lock_wait_timeout":        strconv.Itoa(tableLockWithin),
 		"wait_timeout":             strconv.Itoa(sessionIdle),
 	}
 	_ = c.Apply(mysql.Charset("utf8mb4", "utf8mb4_bin")) // never fails

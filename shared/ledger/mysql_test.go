@@ -58,6 +58,15 @@ func TestAddressesOfServers(t *testing.T) {
 	}
 }
 
+func TestAPoolIsSmallUnlessItIsToldOtherwise(t *testing.T) {
+	for parameters, want := range map[string]int{"": 4, "?connections=9": 9} {
+		l, _ := openAt(t, "mysql://anna@db.example/l"+parameters)
+		if got := l.db.pool.Stats().MaxOpenConnections; got != want {
+			t.Errorf("%q allows %d connections, want %d", parameters, got, want)
+		}
+	}
+}
+
 func TestAWrongPasswordIsNotShown(t *testing.T) {
 	address := strings.Replace(databases["mysql"](t), ":secret@", ":n0t-it@", 1)
 	l, _ := openAt(t, address)
@@ -73,7 +82,7 @@ func TestSessionsAreAsTheLedgerNeedsThem(t *testing.T) {
 	works(t, l)
 	for query, want := range map[string]string{
 		"SELECT @@collation_connection, @@character_set_client": "utf8mb4_bin.utf8mb4",
-		"SELECT @@innodb_lock_wait_timeout, @@wait_timeout":     "5.60",
+		"SELECT @@innodb_lock_wait_timeout, @@wait_timeout":     "1.60",
 		"SELECT @@sql_mode LIKE '%STRICT_ALL_TABLES%', 1":       "1.1",
 	} {
 		if got := pairs(t, l, query); got[0] != want {

@@ -84,12 +84,16 @@ func TestACommitWithoutAnAnswerIsTheCallersToRepeat(t *testing.T) {
 	l, _ := openAt(t, address)
 	ctx := t.Context()
 	j, rs := create(t, l, "anna"), results()
-	twice := func(name string, do func() error) {
+	cut := func(name string, do func() error) {
 		t.Helper()
 		p.at("\x03COMMIT", true) // by itself, not within the level of isolation
 		if err := do(); !fail.Is(err, fail.Unavailable) || p.cuts.Load() != 1 {
 			t.Errorf("%s: %v, %d cuts", name, err, p.cuts.Load())
 		}
+	}
+	twice := func(name string, do func() error) {
+		t.Helper()
+		cut(name, do)
 		if err := do(); err != nil {
 			t.Errorf("%s again: %v", name, err)
 		}
@@ -101,40 +105,82 @@ func TestACommitWithoutAnAnswerIsTheCallersToRepeat(t *testing.T) {
 	twice("complete", func() error { _, err := l.Complete(ctx, j.ID, "h", rs); return err })
 	must(l.ClaimNotice(ctx, j.ID, 0, job.Done, "n", lease))
 	twice("close the notice", func() error { return l.CloseNotice(ctx, j.ID, 0, job.Done, "n", false) })
+
+	failed := create(t, l, "anna")
+	must(l.GiveUp(ctx, failed.ID, failed.Run, "It is no video."))
+	retry := func() error { _, err := l.Retry(ctx, failed.ID); return err }
+	cut("retry", retry)
+	wantKind(t, retry(), fail.Exists)
+	if got := must(l.Job(ctx, failed.ID)); got.Run != 1 || got.State != job.Received {
+		t.Errorf("run %d, %s", got.Run, got.State)
+	}
+	remove := func() error { _, err := l.DeleteJob(ctx, failed.ID); return err }
+	cut("delete", remove)
+	wantKind(t, remove(), fail.NotFound)
 }
 
 func TestDeadlocksAreTriedAgain(t *testing.T) {
-	l, _ := openAt(t, databases["mysql"](t)+"?connections=16")
+	l, _ := openAt(t, databases["mysql"](t))
 	ctx := t.Context()
 	a, b := create(t, l, "anna"), create(t, l, "anna")
 	var (
-		all  sync.WaitGroup
-		errs [8]error
-		runs [8]int
+		all, met sync.WaitGroup
+		errs     [2]error
+		runs     [2]int
 	)
-	for i := range errs {
-		first, second := a.ID, b.ID
-		if i%2 == 1 {
-			first, second = second, first
-		}
+	met.Add(2)
+	for i, order := range [2][2]string{{a.ID, b.ID}, {b.ID, a.ID}} {
 		all.Go(func() {
 			errs[i] = l.db.tx(ctx, "meet", func(ctx context.Context, tx execer) error {
 				runs[i]++
-				if _, err := changed(ctx, tx, "UPDATE jobs SET bytes = bytes + 1 WHERE id = ?", first); err != nil {
+				if err := addByte(ctx, tx, order[0]); err != nil {
 					return err
 				}
-				_, err := changed(ctx, tx, "UPDATE jobs SET bytes = bytes + 1 WHERE id = ?", second)
-				return err
+				if runs[i] == 1 { // each has what the other wants next
+					met.Done()
+					met.Wait()
+				}
+				return addByte(ctx, tx, order[1])
 			})
 		})
 	}
 	all.Wait()
-	if err := errors.Join(errs[:]...); err != nil {
-		t.Error(err)
+	if err := errors.Join(errs[:]...); err != nil || runs[0]+runs[1] < 3 {
+		t.Errorf("runs %v: %v", runs, err)
 	}
-	if got := must(l.Job(ctx, a.ID)).Bytes; got != a.Bytes+int64(len(errs)) {
-		t.Errorf("%d changes were made, want %d (tries: %v)", got-a.Bytes, len(errs), runs)
+	for _, j := range []job.Job{a, b} {
+		if got := must(l.Job(ctx, j.ID)).Bytes; got != j.Bytes+2 {
+			t.Errorf("%d bytes were added, want 2 (runs: %v)", got-j.Bytes, runs)
+		}
 	}
+}
+
+func TestALockThatIsNotGrantedIsAskedForAgain(t *testing.T) {
+	l, _ := openAt(t, databases["mysql"](t))
+	ctx := t.Context()
+	j := create(t, l, "anna")
+	holder := must(l.db.pool.BeginTx(ctx, nil))
+	defer func() { _ = holder.Rollback() }() // no effect after Commit
+	if err := addByte(ctx, holder, j.ID); err != nil {
+		t.Fatal(err)
+	}
+	runs := 0
+	err := l.db.tx(ctx, "wait", func(ctx context.Context, tx execer) error {
+		if runs++; runs == 2 {
+			if err := holder.Commit(); err != nil {
+				t.Error(err)
+			}
+		}
+		return addByte(ctx, tx, j.ID)
+	})
+	if got := must(l.Job(ctx, j.ID)).Bytes; err != nil || runs != 2 || got != j.Bytes+2 {
+		t.Errorf("%d runs, %d bytes were added: %v", runs, got-j.Bytes, err)
+	}
+}
+
+func addByte(ctx context.Context, tx execer, id string) error {
+	_, err := changed(ctx, tx, "UPDATE jobs SET bytes = bytes + 1 WHERE id = ?", id)
+	return err
 }
 
 func TestAServerThatIsNotThereYet(t *testing.T) {
