@@ -37,7 +37,7 @@ build:
 	CGO_ENABLED=0 $(GO) build -o bin/kn-alchemist ./cmd/kn-alchemist
 
 test:
-	@tools/need ffmpeg chromium $(TRACER) $(SERVERS)
+	@tools/need ffmpeg chromium sqlite3 $(TRACER) $(SERVERS)
 	$(GO) test -race -timeout 60m ./...
 
 fuzz:

@@ -40,9 +40,11 @@ func TestNeedInstallsOrNamesTheCommand(t *testing.T) {
 			}
 		})
 	}
-	for manager, want := range map[string]string{"apt-get": "apt-get -qq install -y mariadb-server rabbitmq-server", "brew": "brew install mariadb rabbitmq"} {
-		t.Run("servers by "+manager, func(t *testing.T) {
-			if out, last, err := need(t, map[string]string{manager: recorder, "id": root}, "mariadbd", "rabbitmq-server"); err != nil || last != want {
+	for manager, want := range map[string]string{
+		"apt-get": "apt-get -qq install -y mariadb-server rabbitmq-server sqlite3", "brew": "brew install mariadb rabbitmq sqlite",
+	} {
+		t.Run("other names by "+manager, func(t *testing.T) {
+			if out, last, err := need(t, map[string]string{manager: recorder, "id": root}, "mariadbd", "rabbitmq-server", "sqlite3"); err != nil || last != want {
 				t.Errorf("error %v, ran %q, want %q:\n%s", err, last, want, out)
 			}
 		})

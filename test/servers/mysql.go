@@ -54,7 +54,7 @@ func NewMySQL(dir string) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the database folder: %w\n%s", err, out)
 	}
-	account := fmt.Sprintf("CREATE DATABASE IF NOT EXISTS %s;\nCREATE USER IF NOT EXISTS '%s'@'%%' IDENTIFIED BY '%s';\nGRANT ALL ON *.* TO '%s'@'%%';\n",
+	account := fmt.Sprintf("CREATE DATABASE IF NOT EXISTS %s;\nCREATE USER IF NOT EXISTS '%s'@'%%' IDENTIFIED BY '%s';\nGRANT ALL ON *.* TO '%s'@'%%' WITH GRANT OPTION;\n",
 		mysqlDatabase, mysqlUser, mysqlPassword, mysqlUser)
 	if err := os.WriteFile(first, []byte(account), 0o600); err != nil {
 		return nil, err
