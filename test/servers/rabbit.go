@@ -101,14 +101,32 @@ func (s *Server) Management() string { return s.management }
 
 // Control runs rabbitmqctl on a server that NewRabbit has started.
 func (s *Server) Control(ctx context.Context, args ...string) error {
-	program, err := find("/usr/lib/rabbitmq/bin/rabbitmqctl", "rabbitmqctl")
+	program, err := control()
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, program, args...)
+	return s.run(exec.CommandContext(ctx, program, args...))
+}
+
+// Shell runs a script of sh in a folder, up to the first command that fails.
+// Its rabbitmqctl is that of Control.
+func (s *Server) Shell(ctx context.Context, dir, script string) error {
+	program, err := control()
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "sh", "-euc", "PATH="+filepath.Dir(program)+":$PATH\n"+script) // #nosec G204 -- a test's own
+	cmd.Dir = dir
+	return s.run(cmd)
+}
+
+func control() (string, error) { return find("/usr/lib/rabbitmq/bin/rabbitmqctl", "rabbitmqctl") }
+
+// run runs what controls the server.
+func (s *Server) run(cmd *exec.Cmd) error {
 	cmd.Env = s.env
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("rabbitmqctl %v: %w\n%s", args, err, out)
+		return fmt.Errorf("%v: %w\n%s", cmd.Args, err, out)
 	}
 	return nil
 }

@@ -4,14 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"github.com/opengundumstyle/audio-alchemist/config/knative/events"
 	"github.com/opengundumstyle/audio-alchemist/shared/broker"
 	"github.com/opengundumstyle/audio-alchemist/test/servers"
 )
@@ -210,52 +207,6 @@ func TestWhatIsNoEventIsParkedInTheEnd(t *testing.T) {
 	if len(dead) > 0 || len(events) > 0 {
 		t.Errorf("%d dead letters and %d events more than expected", len(dead), len(events))
 	}
-}
-
-// TestDefinitionsCanBeLoaded loads them on an empty server, as an operator
-// does, and then uses the queues.
-func TestDefinitionsCanBeLoaded(t *testing.T) {
-	server := servers.StartRabbit(t)
-	file, err := filepath.Abs(filepath.Join("..", "..", "..", "config", "rabbitmq", "definitions.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Control(t.Context(), "import_definitions", file); err != nil {
-		t.Fatal(err)
-	}
-	triggers, err := broker.Load(events.Manifests)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before := names(t, server)
-	q := quietly(t, server.URL())
-	for _, trigger := range triggers {
-		for _, queue := range []string{trigger.Name, trigger.Name + broker.DeadSuffix} {
-			waits := trigger.Delivery.Waits(strings.HasSuffix(queue, broker.DeadSuffix))
-			if err := q.Prepare(t.Context(), queue, waits...); err != nil {
-				t.Fatal(err)
-			}
-			if err := q.Publish(t.Context(), event("1"), queue); err != nil {
-				t.Fatal(err)
-			}
-			if s := next(t, collect(t, q, queue)); s != "1/0" {
-				t.Errorf("%s: got %s, want 1/0", queue, s)
-			}
-		}
-	}
-	if after := names(t, server); after != before {
-		t.Errorf("there are %s now, and were %s", after, before)
-	}
-}
-
-// names counts the queues and exchanges of the server.
-func names(t *testing.T, server *servers.Server) string {
-	t.Helper()
-	err := server.Control(t.Context(), "eval", `error({length(rabbit_amqqueue:list()), length(rabbit_exchange:list(<<"/">>))}).`)
-	if err == nil {
-		t.Fatal("the server does not count")
-	}
-	return err.Error()
 }
 
 // TestManyDeclareTheSame is the start of several processes at the same moment.
