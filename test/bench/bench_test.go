@@ -82,6 +82,20 @@ func TestAServerThatEndsIsToldWithItsLog(t *testing.T) {
 	}
 }
 
+// TestAllPartsAreNamed holds the comment of the program and the document to the
+// parts that there are.
+func TestAllPartsAreNamed(t *testing.T) {
+	for _, file := range []string{"main.go", filepath.Join("..", "..", "docs", "benchmarks.md")} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := "-only " + names(); !strings.Contains(string(text), want) {
+			t.Errorf("%s has no %s", file, want)
+		}
+	}
+}
+
 func TestRunRefuses(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -5,7 +5,7 @@
 //
 // Progress goes to stderr. Its files are in ./bin, on the disk that is
 // measured, and are gone when it ends. It needs Go, ffmpeg and, for the whole
-// run, 4 GiB of disk. docs/benchmarks.md says what the rows mean.
+// run, 8 GiB of disk. docs/benchmarks.md says what the rows mean.
 package main
 
 import (
@@ -141,20 +141,29 @@ func (b *bench) all(ctx context.Context, parts []part, out io.Writer) error {
 	return write(out, rows)
 }
 
-// choose returns the parts with the names, all for an empty list.
-func choose(names string) ([]part, error) {
-	if names == "" {
+// choose returns the parts with some names, all for an empty list.
+func choose(some string) ([]part, error) {
+	if some == "" {
 		return parts, nil
 	}
 	var chosen []part
-	for name := range strings.SplitSeq(names, ",") {
+	for name := range strings.SplitSeq(some, ",") {
 		i := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("-only: want some of conversion, step, memory, throughput, broker, knative, gridfs, large, ledger, found %q", name)
+			return nil, fmt.Errorf("-only: want some of %s, found %q", names(), name)
 		}
 		chosen = append(chosen, parts[i])
 	}
 	return chosen, nil
+}
+
+// names are those of all parts.
+func names() string {
+	var all []string
+	for _, p := range parts {
+		all = append(all, p.name)
+	}
+	return strings.Join(all, ",")
 }
 
 // scratch makes a folder below the working directory, where git does not look.
