@@ -76,7 +76,7 @@ func isEnough(t *testing.T, address string) {
 	}
 	got := collect(t, q, "second")
 	consume(t, q, "first", 1, func(d broker.Delivery) {
-		err := error(nil)
+		var err error
 		if m := d.Message(); m.Attempt == 0 {
 			err = d.Retry(context.Background(), 10*time.Millisecond)
 		} else {
