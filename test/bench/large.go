@@ -88,8 +88,9 @@ func enlarged(address, bytes string) {
 }
 
 func writeAndRead(ctx context.Context, address string, size int64) (err error) {
-	// The server of this benchmark looks through all chunks before it answers.
-	store, err := gridfs.Open(address+"?timeoutMS=1200000", gridfs.Options{})
+	// The server of this benchmark looks through all chunks before it answers:
+	// 20 minutes for a command, and nobody sweeps meanwhile.
+	store, err := gridfs.Open(address+"?timeoutMS=1200000", gridfs.Options{Abandoned: 2 * time.Hour})
 	if err != nil {
 		return err
 	}

@@ -38,8 +38,8 @@ const (
 // not repeat it, for it may hold a password.
 //
 // What the URL says of timeouts, pool sizes, TLS, authentication and the like
-// is done, with timeoutMS for each command; read and write concerns are not
-// its to say.
+// is done, with timeoutMS for each command, which is at most a fifth of
+// Options.Abandoned; read and write concerns are not its to say.
 func Open(address string, opts Options) (*Store, error) {
 	s := &Store{address: address, options: opts, trip: tripTime}
 	if s.options.Abandoned <= 0 {
@@ -49,14 +49,35 @@ func Open(address string, opts Options) (*Store, error) {
 	if s.database, err = databaseOf(address); err != nil {
 		return nil, err
 	}
-	if strings.HasPrefix(address, srv+"://") {
-		return s, checkSRV(address)
+	plain, inDNS := address, strings.HasPrefix(address, srv+"://")
+	if inDNS {
+		if plain, err = withoutDNS(address); err != nil {
+			return nil, err
+		}
 	}
-	_, err = s.connected()
-	if err != nil {
+	if err := s.limit(clientOptions(plain).Timeout); err != nil {
+		return nil, err
+	}
+	if inDNS {
+		return s, nil
+	}
+	if _, err := s.connected(); err != nil {
 		return nil, fail.New(fail.Invalid, "want mongodb://[user:password@]host[:port][,…]/database[?options] with options of the MongoDB driver")
 	}
 	return s, nil
+}
+
+// limit has commands take at most so long, if the URL says it. One that takes
+// longer than held leaves to it could write what Sweep has looked for already.
+func (s *Store) limit(timeout *time.Duration) error {
+	if timeout == nil || *timeout == 0 {
+		return nil
+	}
+	if most := s.options.Abandoned / 5; *timeout > most {
+		return fail.New(fail.Invalid, "timeoutMS: want at most %d, found %d", most.Milliseconds(), timeout.Milliseconds())
+	}
+	s.trip = *timeout
+	return nil
 }
 
 // Close ends all connections. No operation may be under way.
@@ -97,14 +118,10 @@ func (s *Store) connected() (*mongo.Database, error) {
 	if s.reason != nil && time.Since(s.failed) < time.Second {
 		return nil, s.reason
 	}
-	opts := clientOptions(s.address).SetMonitor(s.options.monitor)
-	client, err := mongo.Connect(opts)
+	client, err := mongo.Connect(clientOptions(s.address).SetMonitor(s.options.monitor))
 	if err != nil {
 		s.failed, s.reason = time.Now(), fail.Wrap(fail.Unavailable, withoutURL(err), "find MongoDB")
 		return nil, s.reason
-	}
-	if opts.Timeout != nil && *opts.Timeout > 0 {
-		s.trip = *opts.Timeout
 	}
 	s.db = client.Database(s.database)
 	return s.db, nil
@@ -156,8 +173,9 @@ func databaseOf(address string) (string, error) {
 	return name, nil
 }
 
-// checkSRV checks all of a mongodb+srv URL that can be checked without DNS.
-func checkSRV(address string) error {
+// withoutDNS checks all of a mongodb+srv URL that can be checked without DNS,
+// and returns the mongodb URL that says the same of its name.
+func withoutDNS(address string) (string, error) {
 	rest, query, _ := strings.Cut(strings.TrimPrefix(address, srv), "?")
 	options := slices.DeleteFunc(strings.Split(query, "&"), func(o string) bool {
 		return o == "" || strings.HasPrefix(strings.ToLower(o), "srv") // of this scheme alone
@@ -169,9 +187,9 @@ func checkSRV(address string) error {
 		plain += "?" + strings.Join(options, "&")
 	}
 	if host == "" || strings.ContainsAny(host, ":,") || clientOptions(plain).Validate() != nil {
-		return fail.New(fail.Invalid, "want mongodb+srv://[user:password@]name/database[?options] with options of the MongoDB driver")
+		return "", fail.New(fail.Invalid, "want mongodb+srv://[user:password@]name/database[?options] with options of the MongoDB driver")
 	}
-	return nil
+	return plain, nil
 }
 
 // index makes the indexes that GridFS wants, once for each process. To the

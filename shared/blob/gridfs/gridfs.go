@@ -49,7 +49,7 @@ const (
 type Options struct {
 	// Abandoned is how long nothing has to be heard of a Put or a Delete for
 	// Sweep to end it; zero is 5 minutes. It must be the same for all who use
-	// the database.
+	// the database, and at least five times the URL's timeoutMS.
 	Abandoned time.Duration
 
 	monitor *event.CommandMonitor

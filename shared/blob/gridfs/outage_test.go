@@ -215,3 +215,44 @@ func TestAURLMayNameSeveralHostsAndNoDatabase(t *testing.T) {
 		}
 	}
 }
+
+// A command may take no longer than the rest of the time in which nobody else
+// takes over what it belongs to.
+func TestTheURLBoundsCommandsWithinWhatSweepLeavesThem(t *testing.T) {
+	for name, test := range map[string]struct {
+		address   string
+		abandoned time.Duration
+		want      time.Duration // zero: it is refused
+		found     string
+	}{
+		"nothing said":                 {"mongodb://user:secret@host/db", 0, tripTime, ""},
+		"no bound":                     {"mongodb://user:secret@host/db?timeoutMS=0", 0, tripTime, ""},
+		"short":                        {"mongodb://user:secret@host/db?timeoutMS=3000", 0, 3 * time.Second, ""},
+		"the longest":                  {"mongodb://user:secret@host/db?timeoutMS=60000", 0, time.Minute, ""},
+		"too long":                     {"mongodb://user:secret@host/db?timeoutMS=60001", 0, 0, "timeoutMS: want at most 60000, found 60001"},
+		"too long in capitals":         {"mongodb://user:secret@host/db?tls=true&TIMEOUTMS=600000", 0, 0, "timeoutMS: want at most 60000, found 600000"},
+		"long, where Sweep waits":      {"mongodb://user:secret@host/db?timeoutMS=1200000", 2 * time.Hour, 20 * time.Minute, ""},
+		"too long, though Sweep waits": {"mongodb://user:secret@host/db?timeoutMS=1200000", time.Hour, 0, "timeoutMS: want at most 720000, found 1200000"},
+		"short, of servers in DNS":     {"mongodb+srv://user:secret@db.example.com/db?timeoutMS=3000", 0, 3 * time.Second, ""},
+		"too long, of servers in DNS":  {"mongodb+srv://user:secret@db.example.com/db?srvMaxHosts=3&timeoutMS=60001", 0, 0, "timeoutMS: want at most 60000, found 60001"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := Open(test.address, Options{Abandoned: test.abandoned})
+			if test.want == 0 {
+				if !fail.Is(err, fail.Invalid) || fail.Detail(err) != test.found {
+					t.Errorf("Open: %v, want %q", err, test.found)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.trip != test.want {
+				t.Errorf("a command has %v, want %v", s.trip, test.want)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
