@@ -49,9 +49,11 @@ func TestServersComeAndGo(t *testing.T) {
 	w.ready(t)
 	content := video(t, 1)
 	c := w.whole.admin(t)
-	if j := c.await(t, c.upload(t, "a.mp4", content).ID); j.State != job.Done {
-		t.Fatalf("ended %+v", j)
+	first := c.await(t, c.upload(t, "a.mp4", content).ID)
+	if first.State != job.Done {
+		t.Fatalf("ended %+v", first)
 	}
+	w.link = first.Results[0].URL
 
 	for _, tt := range []struct {
 		name   string
@@ -59,9 +61,9 @@ func TestServersComeAndGo(t *testing.T) {
 		needs  string         // what /readyz says is missing
 		want   map[string]int // status of each request meanwhile
 	}{
-		{"MySQL", w.mysql, "ledger", map[string]int{"login": 503, "jobs": 503, "upload": 503, "page": 200}},
-		{"Mongo", w.mongo, "blobs", map[string]int{"login": 200, "jobs": 200, "upload": 503, "page": 200}},
-		{"Rabbit", w.rabbit, "queue", map[string]int{"login": 200, "jobs": 200, "upload": 202, "page": 200}},
+		{"MySQL", w.mysql, "ledger", map[string]int{"login": 503, "jobs": 503, "upload": 503, "download": 503, "page": 200}},
+		{"Mongo", w.mongo, "blobs", map[string]int{"login": 200, "jobs": 200, "upload": 503, "download": 503, "page": 200}},
+		{"Rabbit", w.rabbit, "queue", map[string]int{"login": 200, "jobs": 200, "upload": 202, "download": 200, "page": 200}},
 	} {
 		for how, away := range map[string]struct{ begin, end func() error }{
 			"killed": {func() error { tt.server.Kill(); return nil }, tt.server.Start},
@@ -111,6 +113,7 @@ func (w *world) outage(t *testing.T, name string, c *client, content []byte, nee
 	close(gone)
 	send("login", "POST", "/login", adminBasic(), nil)
 	send("jobs", "GET", "/jobs", bearer, nil)
+	send("download", "GET", w.link, "", nil)
 	send("page", "GET", "/", "", nil)
 	for range want {
 		a := <-answers

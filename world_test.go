@@ -40,6 +40,7 @@ type world struct {
 	mysql, mongo, rabbit *servers.Server
 	programs             map[string]*server
 	whole                *server
+	link                 string // to a result, once there is one
 }
 
 const (
