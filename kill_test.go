@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/opengundumstyle/audio-alchemist/shared/blob"
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
 )
 
@@ -72,8 +71,8 @@ func sIGKILLLosesNothing(t *testing.T, p *place) {
 	if len(accepted) != jobs || len(all) < jobs {
 		t.Fatalf("%d accepted, %d jobs", len(accepted), len(all))
 	}
-	for _, j := range all {
-		c.await(t, j.ID)
+	for i, j := range all {
+		all[i] = c.await(t, j.ID)
 	}
 	eventually(t, "each job has its mail", 5*time.Minute, func() bool { return len(byMessageID(t, s.mails(t))) >= len(all) })
 	s.stop(t)
@@ -81,9 +80,7 @@ func sIGKILLLosesNothing(t *testing.T, p *place) {
 	// Whatever no job refers to goes with the next sweep, once it is old.
 	p.age(t)
 	s = run()
-	eventually(t, "one video and one MP3 for each job", 5*time.Minute, func() bool {
-		return len(s.stored(t, blob.Videos)) == len(all) && len(s.stored(t, blob.Audio)) == len(all)
-	})
+	wantWhatJobsReferTo(t, s, all)
 	mails := s.mails(t)
 	told := byMessageID(t, mails)
 	if onServers := len(p.env) > 0; len(told) != len(all) || !onServers && len(mails) != len(all) {
@@ -110,7 +107,7 @@ func sIGKILLLosesNothing(t *testing.T, p *place) {
 	}
 	s.stop(t)
 	if strings.HasPrefix(p.blobs, "mongodb:") {
-		wantNoMoreThan(t, p, len(all))
+		wantNoStrayChunks(t, p)
 	}
 	t.Logf("%d jobs, %d of them not answered for; %d mails sent twice", len(all), len(all)-jobs, len(mails)-len(told))
 }
