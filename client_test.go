@@ -110,8 +110,8 @@ func (c *client) job(t *testing.T, id string) job.View {
 	return decode[job.View](t, body)
 }
 
-// await follows the events of a job until it ends.
-func (c *client) await(t *testing.T, id string) job.View {
+// follow opens the stream of a job's events and returns its lines.
+func (c *client) follow(t *testing.T, id string) *bufio.Scanner {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url+"/jobs/"+id+"/events", nil)
 	if err != nil {
@@ -122,15 +122,28 @@ func (c *client) await(t *testing.T, id string) job.View {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = resp.Body.Close() }()
-	var last job.View
-	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
-			last = decode[job.View](t, []byte(data))
-		}
-	}
+	t.Cleanup(func() { _ = resp.Body.Close() })
+	return bufio.NewScanner(resp.Body)
+}
+
+// await follows the events of a job until it ends.
+func (c *client) await(t *testing.T, id string) job.View {
+	t.Helper()
+	last := rest(t, c.follow(t, id))
 	if !last.State.Ended() {
 		t.Fatalf("the events of job %s end with %+v", id, last)
+	}
+	return last
+}
+
+// rest reads a stream of events to its end and returns the last job in it.
+func rest(t *testing.T, events *bufio.Scanner) job.View {
+	t.Helper()
+	var last job.View
+	for events.Scan() {
+		if data, ok := strings.CutPrefix(events.Text(), "data: "); ok {
+			last = decode[job.View](t, []byte(data))
+		}
 	}
 	return last
 }

@@ -36,10 +36,15 @@ func TestKnativeFunc(t *testing.T) {
 	if d := duration(t, content); d < 2.9 || d > 3.2 {
 		t.Errorf("the MP3 lasts %g s, want 3", d)
 	}
-	// The next is under way when the function ends, which waits for it.
+	// The next is under way when the function ends, which waits for it, but not
+	// for those who follow it.
 	long := c.upload(t, "long.mp4", video(t, 600)).ID
 	eventually(t, "the conversion has begun", 30*time.Second, func() bool { return c.job(t, long).State == job.Converting })
+	followed := c.follow(t, long)
 	s.drain(t, clone)
+	if last := rest(t, followed); last.ID != long || last.State.Ended() || followed.Err() != nil {
+		t.Errorf("the stream ends with %+v, %v; want it to end before the job", last, followed.Err())
+	}
 	if mp3s := p.stored(t, blob.Audio); len(mp3s) != 2 {
 		t.Errorf("after the drain there are the MP3s %v, want 2", mp3s)
 	}

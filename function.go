@@ -12,7 +12,9 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"os/signal"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/opengundumstyle/audio-alchemist/shared/backend"
 	"github.com/opengundumstyle/audio-alchemist/shared/config"
@@ -27,14 +29,15 @@ type Function struct{ started atomic.Pointer[parts] }
 
 // parts is what Start has made.
 type parts struct {
-	health *web.Health
-	serve  http.Handler // with the health
-	stop   func() error
+	health   *web.Health
+	serve    http.Handler    // with the health
+	draining context.Context // done once the function is to end
+	stop     func() error
 }
 
 func newParts(h http.Handler, ready func(context.Context) error, stop func() error, functions ...string) *parts {
 	health := web.NewHealth(h, ready, functions...)
-	return &parts{health, web.Patient(health), stop}
+	return &parts{health: health, serve: web.Patient(health), stop: stop}
 }
 
 // New is called by func, once.
@@ -42,7 +45,25 @@ func New() *Function { return &Function{} }
 
 // Start opens what the function needs. The map overrides the environment; func
 // makes it of the file cfg in the working folder, and of the environment.
+//
+// When ctx ends, and when the process is told to by SIGTERM or an interrupt,
+// answers that could go on for ever end: func calls Stop only when no request
+// is left.
 func (f *Function) Start(ctx context.Context, env map[string]string) error {
+	draining, forget := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
+	p, err := openParts(ctx, env)
+	if err != nil {
+		forget()
+		return err
+	}
+	end := p.stop
+	p.draining, p.stop = draining, func() error { forget(); return end() }
+	f.started.Store(p)
+	return nil
+}
+
+// openParts makes what Start serves.
+func openParts(ctx context.Context, env map[string]string) (*parts, error) {
 	c, err := config.Load(func(name string) string {
 		if v, ok := env[name]; ok {
 			return v
@@ -50,30 +71,28 @@ func (f *Function) Start(ctx context.Context, env map[string]string) error {
 		return os.Getenv(name)
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	slog.SetDefault(telemetry.Logger(c.Logger(os.Stderr)))
 	if c.Function != "" {
-		return f.startOne(ctx, c)
+		return openOne(ctx, c)
 	}
 	s, err := Open(ctx, c, os.Stdout)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.Start()
-	f.started.Store(newParts(s.Handler(), s.Ready, s.Stop, config.Functions()...))
-	return nil
+	return newParts(s.Handler(), s.Ready, s.Stop, config.Functions()...), nil
 }
 
-// startOne serves the single function that FUNCTION names.
-func (f *Function) startOne(ctx context.Context, c config.Config) error {
+// openOne makes the single function that FUNCTION names.
+func openOne(ctx context.Context, c config.Config) (*parts, error) {
 	o := backend.New(ctx)
 	handler := builders[c.Function](c, o)
 	if err := o.Err(); err != nil {
-		return errors.Join(err, o.Close())
+		return nil, errors.Join(err, o.Close())
 	}
-	f.started.Store(newParts(handler, o.Ready, o.Close))
-	return nil
+	return newParts(handler, o.Ready, o.Close), nil
 }
 
 // Handle answers one request, with 503 as long as Start has not ended.
@@ -83,7 +102,7 @@ func (f *Function) Handle(w http.ResponseWriter, r *http.Request) {
 		web.Error(w, r, fail.New(fail.Unavailable, "The function has not started yet."))
 		return
 	}
-	p.serve.ServeHTTP(w, r)
+	p.serve.ServeHTTP(w, r.WithContext(web.WithDraining(r.Context(), p.draining.Done())))
 }
 
 // Ready reports whether requests can be answered now. Why not is in the log

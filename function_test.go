@@ -1,14 +1,17 @@
 package alchemist_test
 
 import (
+	"context"
 	"crypto/ed25519"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -127,6 +130,44 @@ func TestRequestsMayComeBeforeTheStart(t *testing.T) {
 	}
 	if ready, err := f.Ready(t.Context()); !ready || err != nil {
 		t.Errorf("after the start: ready %v, %v", ready, err)
+	}
+	if err := f.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestASignalEndsFollowedJobs stops the function as func does: the signal comes
+// to everybody, func waits until no request is left, and calls Stop only then.
+func TestASignalEndsFollowedJobs(t *testing.T) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	f := alchemist.New()
+	if err := f.Start(t.Context(), map[string]string{
+		"DATA_DIR": t.TempDir(), "ADMIN_EMAIL": adminEmail, "ADMIN_PASSWORD": adminPassword, "LOG_LEVEL": "error", "DRAIN_TIMEOUT": "1s",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(http.HandlerFunc(f.Handle))
+	defer srv.Close()
+	c := (&server{url: srv.URL}).admin(t)
+	j := c.upload(t, "long.mp4", video(t, 600))
+	followed := c.follow(t, j.ID)
+	if !followed.Scan() {
+		t.Fatalf("the stream has nothing: %v", followed.Err())
+	}
+
+	if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-signals
+	bound, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := srv.Config.Shutdown(bound); err != nil {
+		t.Errorf("requests are left: %v", err)
+	}
+	if last := rest(t, followed); last.ID != j.ID || last.State.Ended() || followed.Err() != nil {
+		t.Errorf("the stream ends with %+v, %v; want it to end before the job", last, followed.Err())
 	}
 	if err := f.Stop(t.Context()); err != nil {
 		t.Error(err)

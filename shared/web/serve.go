@@ -54,7 +54,7 @@ func (s Server) Serve(ctx context.Context, l net.Listener) error {
 	ready := &readiness{check: s.Ready, functions: s.Functions}
 	drainer := &handlers.Drainer{Inner: patient(health(s.Handler, ready), s.Silence), HealthCheck: ready.probe, QuietPeriod: time.Millisecond}
 	draining, startDraining := context.WithCancel(context.Background())
-	requests, endRequests := context.WithCancel(context.WithValue(context.Background(), drainKey{}, draining.Done()))
+	requests, endRequests := context.WithCancel(WithDraining(context.Background(), draining.Done()))
 	defer endRequests()
 	srv := &http.Server{
 		Handler:           drainer,
@@ -123,9 +123,16 @@ func ok(w http.ResponseWriter) {
 
 type drainKey struct{}
 
+// WithDraining returns a context for requests whose server begins to drain when
+// done is closed (see Draining). A Server gives its requests one by itself; who
+// serves a function in another way gives it to each.
+func WithDraining(ctx context.Context, done <-chan struct{}) context.Context {
+	return context.WithValue(ctx, drainKey{}, done)
+}
+
 // Draining returns a channel that is closed when the server of this request
 // begins to drain: an answer that could go on for ever ends then. It is nil,
-// and so never closed, outside of Serve.
+// and so never closed, where nobody has said so, by Serve or WithDraining.
 func Draining(ctx context.Context) <-chan struct{} {
 	c, _ := ctx.Value(drainKey{}).(<-chan struct{})
 	return c
