@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +49,26 @@ func onServers(t *testing.T) *place {
 	p := &place{data: t.TempDir(), blobs: servers.Mongo(t), inbox: func(*testing.T) []string { return mailbox.Mails() }}
 	p.env = []string{
 		"LEDGER_URL=" + servers.MySQL(t), "BLOBS_URL=" + p.blobs, "QUEUE_URL=" + servers.Rabbit(t), "MAIL_URL=" + mailbox.URL(),
+	}
+	return p
+}
+
+// onSecureServers is onServers over TLS alone, on servers that nobody shares:
+// three of them are trusted by their URLs, the mailbox by the environment.
+func onSecureServers(t *testing.T) *place {
+	t.Helper()
+	if runtime.GOOS == "darwin" {
+		t.Skip("SSL_CERT_FILE counts for nothing here")
+	}
+	certificate, err := servers.NewCertificate(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	mailbox := servers.NewSecureMailbox(t, certificate)
+	p := &place{data: t.TempDir(), blobs: servers.StartMongo(t).SecureURL(), inbox: func(*testing.T) []string { return mailbox.Mails() }}
+	p.env = []string{
+		"LEDGER_URL=" + servers.StartMySQL(t).SecureURL(), "BLOBS_URL=" + p.blobs, "QUEUE_URL=" + servers.StartRabbit(t).SecureURL(),
+		"MAIL_URL=" + mailbox.URL(), "SSL_CERT_FILE=" + certificate.File,
 	}
 	return p
 }

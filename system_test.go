@@ -24,7 +24,10 @@ import (
 	"github.com/opengundumstyle/audio-alchemist/shared/job"
 )
 
-func TestAVideoBecomesAnMP3AndAMail(t *testing.T) { everywhere(t, aVideoBecomesAnMP3AndAMail) }
+func TestAVideoBecomesAnMP3AndAMail(t *testing.T) {
+	everywhere(t, aVideoBecomesAnMP3AndAMail)
+	t.Run("servers over TLS", func(t *testing.T) { aVideoBecomesAnMP3AndAMail(t, onSecureServers(t)) })
+}
 
 func aVideoBecomesAnMP3AndAMail(t *testing.T, p *place) {
 	s := start(t, p)

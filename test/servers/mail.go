@@ -2,6 +2,7 @@ package servers
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -16,6 +17,7 @@ import (
 // it. It may be closed and opened again at the same address.
 type Mailbox struct {
 	address string
+	secure  *tls.Config // nil: it speaks no TLS
 	server  *smtp.Server
 	served  chan struct{}
 
@@ -34,9 +36,31 @@ func NewMailbox(t testing.TB) *Mailbox {
 	return b
 }
 
+// NewSecureMailbox is NewMailbox with TLS from the first byte, by a certificate
+// that its clients have to trust.
+func NewSecureMailbox(t testing.TB, c Certificate) *Mailbox {
+	t.Helper()
+	pair, err := tls.LoadX509KeyPair(c.File, c.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := openMailbox(&tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	return b
+}
+
 // OpenMailbox starts a mailbox; the caller closes it.
-func OpenMailbox() (*Mailbox, error) {
-	b := &Mailbox{address: local(0)}
+func OpenMailbox() (*Mailbox, error) { return openMailbox(nil) }
+
+func openMailbox(secure *tls.Config) (*Mailbox, error) {
+	port, err := FreePort()
+	if err != nil {
+		return nil, err
+	}
+	b := &Mailbox{address: local(port), secure: secure}
 	return b, b.Open()
 }
 
@@ -46,7 +70,10 @@ func (b *Mailbox) Open() error {
 	if err != nil {
 		return err
 	}
-	b.address, b.served = l.Addr().String(), make(chan struct{})
+	if b.secure != nil {
+		l = tls.NewListener(l, b.secure)
+	}
+	b.served = make(chan struct{})
 	b.server = smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return session{b}, nil }))
 	b.server.Domain, b.server.ReadTimeout, b.server.WriteTimeout = "localhost", time.Minute, time.Minute
 	go func() {
@@ -63,7 +90,12 @@ func (b *Mailbox) Close() {
 }
 
 // URL is where it is, as MAIL_URL takes it.
-func (b *Mailbox) URL() string { return "smtp://" + b.address }
+func (b *Mailbox) URL() string {
+	if b.secure != nil {
+		return "smtps://" + b.address
+	}
+	return "smtp://" + b.address
+}
 
 // Mails returns the mails that have come, each as it was sent.
 func (b *Mailbox) Mails() []string {
