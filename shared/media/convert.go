@@ -150,7 +150,7 @@ func programArgs() []string {
 // inputArgs make ffmpeg read the sound of the input. As input options, those
 // against the rest let the demuxer skip it.
 func (i Info) inputArgs() []string {
-	return append(inputOptions(i.demuxer), "-vn", "-sn", "-dn", "-i", inputFile)
+	return append(append(inputOptions(i.demuxer), "-vn", "-sn", "-dn"), pipeArgs(inputFile)...)
 }
 
 // track is the chosen one, for -map.

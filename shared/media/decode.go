@@ -49,7 +49,7 @@ func (t Tools) through(ctx context.Context, in *Input, p Plan, rate int, args []
 	defer end(nil)
 	channels := p.channels()
 	samples := newFeed(ctx, blocksAhead)
-	args = append([]string{"-hide_banner", "-nostdin", "-nostats", "-f", "f32le", "-ar", strconv.Itoa(rate), "-ac", strconv.Itoa(channels), "-i", "pipe:0"}, args...)
+	args = append(append([]string{"-hide_banner", "-nostdin", "-nostats"}, samplesArgs(rate, channels)...), args...)
 	second := make(chan error, 1)
 	go func() {
 		err := t.run(ctx, t.FFmpeg, args, samples, nil, log, files...)
@@ -70,6 +70,17 @@ func (t Tools) through(ctx context.Context, in *Input, p Plan, rate int, args []
 	}
 	return d, err
 }
+
+// samplesArgs make ffmpeg read samples from its stdin.
+func samplesArgs(rate, channels int) []string {
+	return append([]string{"-f", "f32le", "-ar", strconv.Itoa(rate), "-ac", strconv.Itoa(channels)}, pipeArgs("pipe:0")...)
+}
+
+// pipeArgs make ffmpeg read what may be a pipe, on the thread that works. Where
+// there are several inputs it would read each on a thread of its own, 8 packets
+// ahead, and look only every 10 ms for what has come through a pipe: so sound
+// goes through 30 times as fast as it is played, and no faster.
+func pipeArgs(name string) []string { return []string{"-thread_queue_size", "0", "-i", name} }
 
 // ofEncoder is the error of a program that reads samples alone: no fault of
 // the file.

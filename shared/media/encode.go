@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"strconv"
 	"sync"
 	"time"
 
@@ -175,7 +174,7 @@ func (k *work) start() {
 	// There is room for a run, so that no encoder waits while another is given its own.
 	c := &encoder{feed: newFeed(k.ctx, k.run+k.run/4+early+overlap+late), pile: newPile()}
 	c.frames = mp3.NewScanner(c.pile)
-	args := append(programArgs(), "-f", "f32le", "-ar", strconv.Itoa(k.rate), "-ac", strconv.Itoa(k.channels), "-i", "pipe:0")
+	args := append(programArgs(), samplesArgs(k.rate, k.channels)...)
 	args = append(args, k.tools.encoderArgs(k.plan, options.MP3)...)
 	// At the highest bit rate next to nothing is left to save up, nor to raise; a
 	// variable one need not save up.
@@ -218,7 +217,7 @@ func (t Tools) id3(ctx context.Context, p Plan) ([]byte, error) {
 		return nil, err
 	}
 	defer with.close()
-	args := append(programArgs(), "-f", "f32le", "-ar", "8000", "-ac", "1", "-i", "pipe:0")
+	args := append(programArgs(), samplesArgs(8000, 1)...)
 	args = append(append(args, with.args.inputs...), "-map", "0:a", "-c:a", "libmp3lame")
 	args = append(append(args, with.args.outputs...), muxerArgs(options.MP3)...)
 	var log messages
