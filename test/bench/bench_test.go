@@ -44,7 +44,7 @@ func TestEveryPartMeasures(t *testing.T) {
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	want := []string{
-		"| what ", "| --", "| conversion of ", "| the same to m4a", "| the same of a clip ",
+		"| what ", "| --", "| conversion of ", "| the same to m4a", "| the same to FLAC", "| the same of a clip ",
 		"| peak memory of the conv", "| temporary disk of the conv", "| peak memory of the server", "| upload of 1 MiB, synced; cp without",
 		"| upload of 1 MiB, synced; cp and", "| download of 1 MiB ", "| events through the embedded broker, 1 ", "| events through the embedded broker, 16 ",
 		"| events over RabbitMQ, publishers: 1; ", "| events over RabbitMQ, publishers: 16; ",

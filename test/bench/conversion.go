@@ -18,10 +18,20 @@ const (
 	decoding  = 0.06 // of the time of plain ffmpeg: the part that is not shared out
 	maxRatio  = 1.10 // whole conversion, of plain ffmpeg with its encoding shared out
 	maxRemux  = 0.05 // of plain ffmpeg that encodes
+	maxOther  = 1.1  // of plain ffmpeg, in a format that one encoder makes
 	maxClip   = 1.3  // of plain ffmpeg
 	clip      = time.Second
 	slow      = time.Minute // a plain conversion that takes longer is repeated less often
 	slowPairs = 3
+)
+
+// wish is what is made of a video: by the fields of its upload, and by plain
+// ffmpeg with these arguments, the last of them the name of the file.
+type wish struct{ fields, args []string }
+
+var (
+	asMP3  = wish{nil, []string{"-b:a", "192k", "plain.mp3"}}
+	asFLAC = wish{[]string{"format=flac"}, []string{"plain.flac"}}
 )
 
 // conversion measures the time from the start of an upload until its owner
@@ -36,7 +46,7 @@ func (b *bench) conversion(ctx context.Context) (rows []row, err error) {
 		return nil, err
 	}
 	err = b.serving(ctx, func(_ *server, c *client) error {
-		whole, err := b.inTurns(ctx, c, long, b.video, b.pairCount)
+		whole, err := b.inTurns(ctx, c, long, b.video, asMP3, b.pairCount)
 		if err != nil {
 			return err
 		}
@@ -47,11 +57,15 @@ func (b *bench) conversion(ctx context.Context) (rows []row, err error) {
 		for i := range copied {
 			copied[i].rival = whole[i].rival
 		}
-		clips, err := b.inTurns(ctx, c, short, clip, func(time.Duration) int { return b.clips })
+		lossless, err := b.inTurns(ctx, c, long, b.video, asFLAC, b.pairCount)
 		if err != nil {
 			return err
 		}
-		rows = []row{b.wholeRow(whole), remuxRow(copied), clipRow(clips)}
+		clips, err := b.inTurns(ctx, c, short, clip, asMP3, func(time.Duration) int { return b.clips })
+		if err != nil {
+			return err
+		}
+		rows = []row{b.wholeRow(whole), remuxRow(copied), timesRow("the same to FLAC; plain ffmpeg to FLAC", lossless, maxOther), clipRow(clips)}
 		return nil
 	})
 	return rows, err
@@ -103,20 +117,20 @@ func (b *bench) remux(ctx context.Context, c *client, path string, n int) ([]pai
 	return pairs[1:], nil
 }
 
-// inTurns converts the video both ways in turns: once to warm up, then as often
+// inTurns makes what is wished of the video both ways in turns: once to warm up, then as often
 // as count says of the time that the plain conversion took.
-func (b *bench) inTurns(ctx context.Context, c *client, path string, length time.Duration, count func(plain time.Duration) int) ([]pair, error) {
+func (b *bench) inTurns(ctx context.Context, c *client, path string, length time.Duration, made wish, count func(plain time.Duration) int) ([]pair, error) {
 	var pairs []pair
 	for n := 0; n == 0 || n <= count(pairs[0].rival); n++ {
-		ours, err := convert(ctx, c, path, length)
+		ours, err := convert(ctx, c, path, length, made.fields...)
 		if err != nil {
 			return nil, err
 		}
-		rival, err := b.plainly(ctx, path)
+		rival, err := b.plainly(ctx, path, made.args)
 		if err != nil {
 			return nil, err
 		}
-		b.log.Printf("conversion: %s: ours %v, plain %v", filepath.Base(path), ours.Round(time.Millisecond), rival.Round(time.Millisecond))
+		b.log.Printf("conversion: %s to %s: ours %v, plain %v", filepath.Base(path), made.args[len(made.args)-1], ours.Round(time.Millisecond), rival.Round(time.Millisecond))
 		pairs = append(pairs, pair{ours, rival})
 	}
 	return pairs[1:], nil
@@ -141,10 +155,11 @@ func convert(ctx context.Context, c *client, path string, length time.Duration, 
 }
 
 // plainly converts a video as a person would by hand.
-func (b *bench) plainly(ctx context.Context, path string) (time.Duration, error) {
-	out := filepath.Join(b.dir, "plain.mp3")
+func (b *bench) plainly(ctx context.Context, path string, args []string) (time.Duration, error) {
+	last := len(args) - 1
+	out := filepath.Join(b.dir, args[last])
 	start := time.Now()
-	err := ffmpeg(ctx, "-i", path, "-vn", "-b:a", "192k", out)
+	err := ffmpeg(ctx, append(append([]string{"-i", path, "-vn"}, args[:last]...), out)...)
 	took := time.Since(start)
 	if err != nil {
 		return 0, err
