@@ -173,7 +173,8 @@ func wantWhatJobsReferTo(t *testing.T, s *server, all []job.View) {
 			want[r.FID] = true
 		}
 	}
-	eventually(t, "one video for each job, and its results", 5*time.Minute, func() bool {
+	// Behind a hundred uploads that were cut off, each of which costs FerretDB a second on a busy machine.
+	eventually(t, "one video for each job, and its results", 10*time.Minute, func() bool {
 		videos, results := s.stored(t, blob.Videos), map[string]bool{}
 		for _, info := range s.stored(t, blob.Audio) {
 			results[info.ID] = true

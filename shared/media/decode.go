@@ -23,14 +23,15 @@ func (d *decoding) length(rate int) time.Duration {
 	return time.Duration(d.samples) * time.Second / time.Duration(rate)
 }
 
-// decode writes the wanted part of the sound to w, as samples of 32-bit floating
-// point. They are counted here and not by ffmpeg, whose filters begin anew
-// where the channels of a source change, and whose timestamps are the file's.
-func (t Tools) decode(ctx context.Context, in *Input, p Plan, rate, channels int, w io.Writer) (*decoding, error) {
+// decode hands over the wanted part of the sound, as samples of 32-bit floating
+// point. They are counted here and not by ffmpeg, whose filters begin anew where
+// the channels of a source change, and whose timestamps are the file's.
+func (t Tools) decode(ctx context.Context, in *Input, p Plan, rate, channels int, take func(chunk) error) (*decoding, error) {
 	d := &decoding{}
-	c := p.cutter(rate, channels, w)
+	c := p.cutter(rate, channels, take)
 	args := append(append(programArgs(), p.decodeArgs(rate, channels)...), "-c:a", "pcm_f32le", "-flush_packets", "0", "-f", "f32le", "pipe:1")
-	err := outcome(ctx, "ffmpeg", t.runOn(ctx, in, t.FFmpeg, args, c, &d.log), &d.log)
+	err := c.readFrom(ctx, func(stdout *os.File) error { return t.runOn(ctx, in, t.FFmpeg, args, stdout, &d.log) })
+	err = outcome(ctx, "ffmpeg", err, &d.log)
 	d.samples = c.passed / int64(channels*sampleBytes)
 	switch {
 	case ctx.Err() != nil || !c.full && !c.over:
@@ -48,20 +49,27 @@ func (t Tools) through(ctx context.Context, in *Input, p Plan, rate int, args []
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	channels := p.channels()
-	samples := newFeed(ctx, blocksAhead)
+	ahead := newFeed(ctx, bytesAhead)
 	args = append(append([]string{"-hide_banner", "-nostdin", "-nostats"}, samplesArgs(rate, channels)...), args...)
 	second := make(chan error, 1)
 	go func() {
-		err := t.run(ctx, t.FFmpeg, args, samples, nil, log, files...)
+		err := ahead.writeTo(func(stdin *os.File) error { return t.run(ctx, t.FFmpeg, args, stdin, nil, log, files...) })
 		if err != nil {
 			err = ofEncoder(err, log)
 			end(err)
 		}
 		second <- err
 	}()
-	d, err := t.decode(ctx, in, p, rate, channels, &blocks{feed: samples, meter: meter, second: int64(rate * channels * sampleBytes)})
+	passed, perSecond := 0, float64(rate*channels*sampleBytes)
+	d, err := t.decode(ctx, in, p, rate, channels, func(s chunk) error {
+		passed += len(s.bytes)
+		if meter != nil {
+			meter.at(time.Duration(float64(passed) / perSecond * float64(time.Second)))
+		}
+		return ahead.put(s)
+	})
 	if err == nil {
-		close(samples.blocks)
+		ahead.close()
 	} else {
 		end(err)
 	}
@@ -92,33 +100,13 @@ func ofEncoder(err error, log *messages) error {
 	return fail.Wrap(fail.Unavailable, cause, "encode")
 }
 
-// blocksAhead is how many blocks of a pipe's size may wait for the second
-// program.
-const blocksAhead = 32
-
-// blocks hands what is written to a feed.
-type blocks struct {
-	feed   *feed
-	meter  *meter // nil for none
-	second int64  // bytes of one
-	passed int64
-}
-
-// Write implements io.Writer.
-func (b *blocks) Write(p []byte) (int, error) {
-	if err := b.feed.put(append([]byte(nil), p...)); err != nil {
-		return 0, err
-	}
-	if b.passed += int64(len(p)); b.meter != nil {
-		b.meter.at(time.Duration(float64(b.passed) / float64(b.second) * float64(time.Second)))
-	}
-	return len(p), nil
-}
+// bytesAhead is how much may wait for the second program.
+const bytesAhead = 4 * blockBytes
 
 // cutter passes on the part of the sound that is wanted, and ends sound that is
 // longer than is allowed, whatever the file says, and its timestamps.
 type cutter struct {
-	w      io.Writer
+	take   func(chunk) error
 	skip   int64 // bytes to leave out first
 	left   int64 // bytes to pass on; negative for all
 	room   int64 // bytes that may still come; negative for any number
@@ -128,12 +116,12 @@ type cutter struct {
 }
 
 // cutter makes the one of the plan, for samples of a rate.
-func (p Plan) cutter(rate, channels int, w io.Writer) *cutter {
+func (p Plan) cutter(rate, channels int, take func(chunk) error) *cutter {
 	at := func(t time.Duration) int64 {
 		return (t.Round(time.Millisecond).Milliseconds()*int64(rate) + 500) / 1000 * int64(channels*sampleBytes)
 	}
 	start, end := p.part()
-	c := &cutter{w: w, skip: at(start), left: -1, room: -1}
+	c := &cutter{take: take, skip: at(start), left: -1, room: -1}
 	if p.info.longest > 0 {
 		c.room = at(p.info.longest)
 	}
@@ -146,33 +134,70 @@ func (p Plan) cutter(rate, channels int, w io.Writer) *cutter {
 // errEnough ends the decoder, of which no more is wanted.
 var errEnough = errors.New("enough has been decoded")
 
-// Write implements io.Writer.
-func (c *cutter) Write(p []byte) (int, error) {
-	n := len(p)
+// readFrom takes what a program writes to its stdout. The error is the
+// program's, or else the taker's.
+func (c *cutter) readFrom(ctx context.Context, run func(stdout *os.File) error) error {
+	r, w, err := widePipe(reading)
+	if err != nil {
+		return fail.Wrap(fail.Unavailable, err, "make a pipe")
+	}
+	defer context.AfterFunc(ctx, func() { _ = r.SetDeadline(time.Now()) })()
+	taken := make(chan error, 1)
+	go func() {
+		taken <- c.takeAll(r)
+		_ = r.Close() // the program need not write any more
+	}()
+	err = run(w)
+	_ = w.Close()
+	if fault := <-taken; err == nil {
+		err = fault
+	}
+	return err
+}
+
+// takeAll reads to the end.
+func (c *cutter) takeAll(r io.Reader) error {
+	for {
+		s, err := readChunk(r)
+		if err := c.cut(s); err != nil {
+			return err
+		}
+		s.drop()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// cut hands on what is wanted of them.
+func (c *cutter) cut(s chunk) error {
 	if c.room >= 0 {
-		if c.room -= int64(n); c.room < 0 {
+		if c.room -= int64(len(s.bytes)); c.room < 0 {
 			c.over = true
-			return 0, errEnough
+			return errEnough
 		}
 	}
-	skipped := min(c.skip, int64(len(p)))
+	skipped := min(c.skip, int64(len(s.bytes)))
 	c.skip -= skipped
-	p = p[skipped:]
-	if c.left >= 0 && int64(len(p)) >= c.left {
-		p, c.full = p[:c.left], true
+	s = s.from(int(skipped))
+	if c.left >= 0 && int64(len(s.bytes)) >= c.left {
+		s, c.full = s.to(int(c.left)), true
 	}
-	if len(p) > 0 {
-		if _, err := c.w.Write(p); err != nil {
+	if len(s.bytes) > 0 {
+		if err := c.take(s); err != nil {
 			c.full = false
-			return 0, err
+			return err
 		}
 	}
-	c.passed += int64(len(p))
+	c.passed += int64(len(s.bytes))
 	if c.full {
-		return 0, errEnough
+		return errEnough
 	}
 	if c.left >= 0 {
-		c.left -= int64(len(p))
+		c.left -= int64(len(s.bytes))
 	}
-	return n, nil
+	return nil
 }

@@ -28,7 +28,7 @@ import (
 // place is sought where the bit reservoir allows to change over.
 const (
 	shortestRun = 10 * time.Second // about
-	longestRun  = 20 * time.Second
+	longestRun  = 40 * time.Second
 	early       = 8 // frames of a run before those that count
 	overlap     = 8 // frames that two runs share, to change over in
 	late        = 4 // frames after those, as an encoder looks ahead
@@ -115,12 +115,11 @@ func (e *encoding) convert(ctx context.Context, in *Input, w io.Writer) (encoded
 	var d *decoding
 	var decoded error
 	k.programs.Go(func() {
-		d, decoded = e.tools.decode(ctx, in, e.plan, e.rate, e.channels, s)
-		if decoded == nil {
-			decoded = s.finish()
-		}
+		d, decoded = e.tools.decode(ctx, in, e.plan, e.rate, e.channels, s.take)
 		if decoded != nil {
 			end(decoded)
+		} else {
+			s.finish()
 		}
 	})
 	out := bufio.NewWriterSize(w, 128<<10)
@@ -142,17 +141,17 @@ func (e *encoding) settle(ctx context.Context, made joined, s *splitter, err, de
 	if decoded != nil && !errors.Is(decoded, errStopped) {
 		return encoded{}, decoded
 	}
-	if err != nil && s.samples > 0 {
+	if err != nil && s.samples() > 0 {
 		if ours := (*fail.Error)(nil); errors.As(context.Cause(ctx), &ours) {
 			return encoded{}, ours
 		}
 		return encoded{}, fail.Wrap(fail.Unavailable, err, "encode")
 	}
-	length := time.Duration(s.samples) * time.Second / time.Duration(e.rate)
+	length := time.Duration(s.samples()) * time.Second / time.Duration(e.rate)
 	if err := e.plan.judge(length, log); err != nil {
 		return encoded{}, err
 	}
-	details := mp3.Details{Delay: lameDelay, Samples: s.samples, Encoder: "LAME3.100", Quality: -1}
+	details := mp3.Details{Delay: lameDelay, Samples: s.samples(), Encoder: "LAME3.100", Quality: -1}
 	if e.plan.opt.Quality != "" {
 		details.VBR, details.Quality = true, e.plan.opt.Quality.Level()
 	}
@@ -172,7 +171,7 @@ func (e *encoding) settle(ctx context.Context, made joined, s *splitter, err, de
 // start starts one more encoder.
 func (k *work) start() {
 	// There is room for a run, so that no encoder waits while another is given its own.
-	c := &encoder{feed: newFeed(k.ctx, k.run+k.run/4+early+overlap+late), pile: newPile()}
+	c := &encoder{feed: newFeed(k.ctx, (k.run+k.run/4+early+overlap+late)*k.frame*k.channels*sampleBytes), pile: newPile()}
 	c.frames = mp3.NewScanner(c.pile)
 	args := append(programArgs(), samplesArgs(k.rate, k.channels)...)
 	args = append(args, k.tools.encoderArgs(k.plan, options.MP3)...)
@@ -192,7 +191,7 @@ func (k *work) start() {
 	k.encoders = append(k.encoders, c)
 	k.programs.Go(func() {
 		var log messages
-		err := k.tools.run(k.ctx, k.tools.FFmpeg, args, c.feed, c.pile, &log)
+		err := c.feed.writeTo(func(stdin *os.File) error { return k.tools.run(k.ctx, k.tools.FFmpeg, args, stdin, c.pile, &log) })
 		if err == nil {
 			c.pile.close(io.EOF)
 			return

@@ -63,7 +63,7 @@ func TestLongSoundIsTheSameToTheSample(t *testing.T) {
 		{44100, 2, 192_000, 0}, {48000, 2, 320_000, 320_000}, {44100, 1, 64_000, 64_000}, {22050, 2, 160_000, 0}, {32000, 1, 128_000, 128_000}, {8000, 1, 32_000, 32_000},
 	} {
 		t.Run(fmt.Sprintf("%d Hz %d channels %d bit/s", k.rate, k.channels, k.bitrate), func(t *testing.T) {
-			n := 45*k.rate + random.IntN(2*1152)
+			n := 90*k.rate + random.IntN(2*1152) // more than one run for each of two encoders
 			in := wave(n, k.rate, k.channels)
 			_, m, out, err := convert(t, in, options.Options{Bitrate: k.opt})
 			if err != nil {
@@ -146,17 +146,53 @@ func TestRunsAreAsManyForEachEncoder(t *testing.T) {
 		encoders int
 		want     time.Duration
 	}{
-		"of unknown length":         {0, 2, 20 * time.Second},
+		"of unknown length":         {0, 2, 40 * time.Second},
 		"one turn":                  {30 * time.Second, 2, 15 * time.Second},
-		"two turns":                 {time.Minute, 2, 15 * time.Second},
-		"many turns":                {10 * time.Minute, 2, 20 * time.Second},
-		"one encoder":               {25 * time.Second, 1, 12500 * time.Millisecond},
+		"two turns":                 {2 * time.Minute, 2, 30 * time.Second},
+		"many turns":                {20 * time.Minute, 2, 40 * time.Second},
+		"one encoder":               {50 * time.Second, 1, 25 * time.Second},
 		"too short for all of many": {21 * time.Second, 8, 10 * time.Second},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			if got := runOf(tt.length, tt.encoders); got != tt.want {
 				t.Errorf("%v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestARestIsNotLost: of sound that goes on for a little behind what two runs
+// share, which makes another run, and of sound that does not.
+func TestARestIsNotLost(t *testing.T) {
+	const run = 300
+	for _, rest := range []int{-1152, -1, 0, 1, 1151, 1152, 1153} {
+		t.Run(strconv.Itoa(rest), func(t *testing.T) {
+			n := (2*run+overlap+late)*1152 + rest
+			in := local(t, wave(n, 44100, 1))
+			info, err := tools(t).Probe(t.Context(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := tools(t).Prepare(t.Context(), in, info, options.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := newEncoding(tools(t), p, &meter{})
+			e.most, e.run = 2, run
+			out := file(t, nil)
+			made, err := e.convert(t.Context(), in, out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := out.WriteAt(made.head, made.headAt); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := out.Seek(0, io.SeekStart); err != nil {
+				t.Fatal(err)
+			}
+			if got := len(samples(t, out)); got != n {
+				t.Errorf("%d samples, want %d", got, n)
 			}
 		})
 	}

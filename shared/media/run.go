@@ -115,6 +115,14 @@ func (t Tools) maxResult() int64 {
 	return t.MaxResult
 }
 
+// end is one of the two of a pipe.
+type end int
+
+const (
+	reading end = iota
+	writing
+)
+
 // rewind sets the files that are there, but for pipes, to their beginning.
 func rewind(files []*os.File) error {
 	for _, f := range files {

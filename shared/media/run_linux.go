@@ -46,3 +46,29 @@ func handOver(files []*os.File) (handed []*os.File, release func(), err error) {
 	}
 	return append([]*os.File{in}, files[1:]...), func() { _ = in.Close() }, nil
 }
+
+// wide is how much may be on its way from one program to another, in bytes;
+// the kernel may allow less (net.core.wmem_max).
+const wide = 1 << 20
+
+// widePipe is a pipe for much: a pair of sockets. Whoever waits to write to a
+// pipe is woken as soon as a page is read of it, and soon waits again; to a
+// socket only once three quarters are read. The other end than ours is for a
+// program: to wait on as programs do.
+func widePipe(ours end) (r, w *os.File, err error) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	err = errors.Join(
+		syscall.SetsockoptInt(fds[writing], syscall.SOL_SOCKET, syscall.SO_SNDBUF, wide),
+		syscall.Shutdown(fds[reading], syscall.SHUT_WR),
+		syscall.SetNonblock(fds[ours], true),
+	)
+	r, w = os.NewFile(uintptr(fds[reading]), "samples"), os.NewFile(uintptr(fds[writing]), "samples")
+	if err != nil {
+		_, _ = r.Close(), w.Close()
+		return nil, nil, os.NewSyscallError("make a pipe of sockets", err)
+	}
+	return r, w, nil
+}

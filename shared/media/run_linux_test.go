@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestMain lets the test program be the process that is killed below, and the
@@ -65,4 +68,41 @@ func TestAProgramDiesWithItsKilledParent(t *testing.T) {
 	}
 	_ = parent.Wait()
 	within(t, 5*time.Second, func() bool { return gone(child) })
+}
+
+// TestAWidePipeWakesItsWriterSeldom: a full one takes more only once most of it
+// was read.
+func TestAWidePipeWakesItsWriterSeldom(t *testing.T) {
+	r, w, err := widePipe(writing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = r.Close(), w.Close() }()
+	if err := w.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	full, err := w.Write(make([]byte, 4*wide))
+	if !errors.Is(err, os.ErrDeadlineExceeded) || full < 64<<10 {
+		t.Fatalf("took %d bytes: %v", full, err)
+	}
+	writable := func() bool {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(w.Fd()), Events: unix.POLLOUT}}, 0) //nolint:gosec // few are open
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n > 0
+	}
+	piece := make([]byte, full/16)
+	for read := 1; ; read++ {
+		if _, err := io.ReadFull(r, piece); err != nil {
+			t.Fatal(err)
+		}
+		if !writable() {
+			continue
+		}
+		if read < 8 {
+			t.Errorf("writable after %d sixteenths of %d bytes were read", read, full)
+		}
+		return
+	}
 }

@@ -9,61 +9,56 @@ import (
 // ended otherwise.
 var errStopped = errors.New("the encoding has ended")
 
-// splitter shares the samples that are written to it out among encoders. It
-// starts another run only once there is sound for all that it shares with the
-// one before: a short rest stays with that.
+// splitter shares samples out among encoders. It starts another run only once
+// there is sound for more than it shares with the one before: a short rest
+// stays with that.
 type splitter struct {
 	*work
 	size int // bytes of a frame of samples
 
-	block   []byte   // the frame that is being filled
-	recent  [][]byte // the last frames, of which the next run begins
-	blocks  int      // frames so far
-	samples int64
+	passed  int     // bytes so far
+	recent  []chunk // the last of them, with all that the next run begins with
+	kept    int     // bytes of that
 	runs    int
 	current *encoder
 	next    int // the frame from which the next run counts
 }
 
-// Write implements io.Writer.
-func (s *splitter) Write(p []byte) (int, error) {
-	n := len(p)
-	for len(p) > 0 {
-		if s.block == nil {
-			s.block = make([]byte, 0, s.size)
-		}
-		k := min(len(p), s.size-len(s.block))
-		s.block = append(s.block, p[:k]...)
-		p = p[k:]
-		if len(s.block) == s.size {
-			if err := s.full(); err != nil {
-				return 0, err
-			}
-		}
-	}
-	return n, nil
-}
-
-// full takes a frame that is full.
-func (s *splitter) full() error {
-	block := s.block
-	s.block = nil
+// take shares them out.
+func (s *splitter) take(all chunk) error {
 	if s.current == nil {
 		if err := s.begin(0); err != nil {
 			return err
 		}
 	}
-	if s.blocks == s.next+overlap+late {
-		if err := s.turn(); err != nil {
-			return err
+	for len(all.bytes) > 0 {
+		left := (s.next+overlap+late)*s.size - s.passed // of the run
+		if left == 0 {
+			if err := s.turn(); err != nil {
+				return err
+			}
+			continue
+		}
+		part := all.to(min(len(all.bytes), left))
+		all = all.from(len(part.bytes))
+		s.passed += len(part.bytes)
+		s.remember(part)
+		if err := s.current.feed.put(part); err != nil {
+			return s.stopped(err)
 		}
 	}
-	if s.recent = append(s.recent, block); len(s.recent) > early+overlap+late {
+	return nil
+}
+
+// remember keeps what the next run may begin with.
+func (s *splitter) remember(part chunk) {
+	s.recent = append(s.recent, part.keep())
+	s.kept += len(part.bytes)
+	for s.kept-len(s.recent[0].bytes) >= (early+overlap+late)*s.size {
+		s.kept -= len(s.recent[0].bytes)
+		s.recent[0].drop()
 		s.recent = s.recent[1:]
 	}
-	s.blocks++
-	s.samples += int64(s.frame)
-	return s.stopped(s.current.feed.put(block))
 }
 
 // turn begins the next run with the frames that it shares with this one.
@@ -72,10 +67,12 @@ func (s *splitter) turn() error {
 	if err := s.begin(early); err != nil {
 		return err
 	}
-	for _, block := range s.recent {
-		if err := s.current.feed.put(block); err != nil {
+	skip := s.kept - (early+overlap+late)*s.size
+	for _, part := range s.recent {
+		if err := s.current.feed.put(part.from(skip)); err != nil {
 			return s.stopped(err)
 		}
+		skip = 0
 	}
 	return nil
 }
@@ -98,25 +95,16 @@ func (s *splitter) begin(early int) error {
 	return nil
 }
 
-// finish takes what is left at the end of the sound, and ends the encoders.
-func (s *splitter) finish() error {
-	if len(s.block) > 0 {
-		if s.current == nil {
-			if err := s.begin(0); err != nil {
-				return err
-			}
-		}
-		s.samples += int64(len(s.block) / (s.channels * sampleBytes))
-		if err := s.current.feed.put(s.block); err != nil {
-			return s.stopped(err)
-		}
-	}
+// finish ends the encoders, at the end of the sound.
+func (s *splitter) finish() {
 	for _, c := range s.encoders {
-		close(c.feed.blocks)
+		c.feed.close()
 	}
 	close(s.pieces)
-	return nil
 }
+
+// samples is how many passed, for each channel.
+func (s *splitter) samples() int64 { return int64(s.passed / (s.channels * sampleBytes)) }
 
 func (s *splitter) stopped(err error) error {
 	if err != nil {

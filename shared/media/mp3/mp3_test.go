@@ -262,3 +262,31 @@ func scan(p []byte) (all []Frame) {
 		all = append(all, f)
 	}
 }
+
+// TestCRC16: "123456789" is what the catalogue of CRCs (reveng) checks by; of
+// any length it must be that of one bit after the other.
+func TestCRC16(t *testing.T) {
+	if got := crc16(0, []byte("123456789")); got != 0xBB3D {
+		t.Errorf("%#x, want 0xBB3D", got)
+	}
+	p := make([]byte, 40)
+	for i := range p {
+		p[i] = byte(37*i + 11)
+	}
+	for n := range p {
+		want := uint16(0x1234)
+		for _, b := range p[:n] {
+			want ^= uint16(b)
+			for range 8 {
+				if want&1 != 0 {
+					want = want>>1 ^ 0xA001
+				} else {
+					want >>= 1
+				}
+			}
+		}
+		if got := crc16(0x1234, p[:n]); got != want {
+			t.Errorf("%d bytes: %#x, want %#x", n, got, want)
+		}
+	}
+}

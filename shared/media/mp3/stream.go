@@ -75,10 +75,11 @@ func (p *places) of(part float64) int64 {
 	return p.at[min(i, len(p.at)-1)]
 }
 
-// crcTable is that of CRC-16/ARC, which LAME's tag uses: x^16+x^15+x^2+1, the
-// lowest bit first.
-var crcTable = func() (t [256]uint16) {
-	for i := range t {
+// crcTables are those of CRC-16/ARC, which LAME's tag uses: x^16+x^15+x^2+1, the
+// lowest bit first. Table n is for a byte with n bytes behind it, so that eight
+// are taken at once ("slicing by 8": Kounavis and Berry, 2005).
+var crcTables = func() (t [8][256]uint16) {
+	for i := range t[0] {
 		c := uint16(i) //nolint:gosec // below 256
 		for range 8 {
 			if c&1 != 0 {
@@ -87,14 +88,23 @@ var crcTable = func() (t [256]uint16) {
 				c >>= 1
 			}
 		}
-		t[i] = c
+		t[0][i] = c
+	}
+	for n := 1; n < len(t); n++ {
+		for i, c := range t[n-1] {
+			t[n][i] = c>>8 ^ t[0][byte(c)]
+		}
 	}
 	return t
 }()
 
 func crc16(c uint16, p []byte) uint16 {
+	t := &crcTables
+	for ; len(p) >= 8; p = p[8:] {
+		c = t[7][p[0]^byte(c)] ^ t[6][p[1]^byte(c>>8)] ^ t[5][p[2]] ^ t[4][p[3]] ^ t[3][p[4]] ^ t[2][p[5]] ^ t[1][p[6]] ^ t[0][p[7]]
+	}
 	for _, b := range p {
-		c = c>>8 ^ crcTable[byte(c)^b]
+		c = c>>8 ^ t[0][byte(c)^b]
 	}
 	return c
 }
