@@ -61,12 +61,12 @@ func (t Tools) through(ctx context.Context, in *Input, p Plan, rate int, args []
 		second <- err
 	}()
 	passed, perSecond := 0, float64(rate*channels*sampleBytes)
-	d, err := t.decode(ctx, in, p, rate, channels, func(s chunk) error {
-		passed += len(s.bytes)
+	d, err := t.decode(ctx, in, p, rate, channels, func(c chunk) error {
+		passed += len(c.bytes)
 		if meter != nil {
 			meter.at(time.Duration(float64(passed) / perSecond * float64(time.Second)))
 		}
-		return ahead.put(s)
+		return ahead.put(c)
 	})
 	if err == nil {
 		ahead.close()

@@ -44,19 +44,19 @@ func readChunk(r io.Reader) (chunk, error) {
 }
 
 // from and to are pieces of it, which keep no memory by themselves.
-func (s chunk) from(n int) chunk { return chunk{s.bytes[n:], s.block} }
-func (s chunk) to(n int) chunk   { return chunk{s.bytes[:n], s.block} }
+func (c chunk) from(n int) chunk { return chunk{c.bytes[n:], c.block} }
+func (c chunk) to(n int) chunk   { return chunk{c.bytes[:n], c.block} }
 
 // keep adds a keeper.
-func (s chunk) keep() chunk {
-	s.block.keepers.Add(1)
-	return s
+func (c chunk) keep() chunk {
+	c.block.keepers.Add(1)
+	return c
 }
 
 // drop is called once by each keeper.
-func (s chunk) drop() {
-	if s.block.keepers.Add(-1) == 0 {
-		blocks.Put(s.block)
+func (c chunk) drop() {
+	if c.block.keepers.Add(-1) == 0 {
+		blocks.Put(c.block)
 	}
 }
 
@@ -91,7 +91,7 @@ func newFeed(ctx context.Context, room int) *feed {
 func (f *feed) low() int { return f.room - f.room/16 }
 
 // put waits until there is room, and keeps the chunk until it is given on.
-func (f *feed) put(s chunk) error {
+func (f *feed) put(c chunk) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for full := f.room; f.held >= full && !f.gone && f.ctx.Err() == nil; full = f.low() {
@@ -103,8 +103,8 @@ func (f *feed) put(s chunk) error {
 	if f.gone {
 		return io.ErrClosedPipe
 	}
-	f.queue = append(f.queue, s.keep())
-	f.held += len(s.bytes)
+	f.queue = append(f.queue, c.keep())
+	f.held += len(c.bytes)
 	f.turn.Broadcast()
 	return nil
 }
@@ -135,13 +135,13 @@ func (f *feed) next() (chunk, error) {
 	if len(f.queue) == 0 {
 		return chunk{}, io.EOF
 	}
-	s := f.queue[0]
+	c := f.queue[0]
 	f.queue = f.queue[1:]
 	before := f.held
-	if f.held -= len(s.bytes); before >= f.low() && f.held < f.low() {
+	if f.held -= len(c.bytes); before >= f.low() && f.held < f.low() {
 		f.turn.Broadcast()
 	}
-	return s, nil
+	return c, nil
 }
 
 // writeTo gives all to a program as its stdin. The error is the program's, or
@@ -168,17 +168,17 @@ func (f *feed) writeTo(run func(stdin *os.File) error) error {
 
 func (f *feed) giveAll(w io.Writer) error {
 	for {
-		s, err := f.next()
+		c, err := f.next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if _, err := w.Write(s.bytes); err != nil {
+		if _, err := w.Write(c.bytes); err != nil {
 			return err
 		}
-		s.drop()
+		c.drop()
 	}
 }
 
